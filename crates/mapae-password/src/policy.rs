@@ -1,0 +1,191 @@
+//! Rules for new passwords, after NIST SP 800-63B and OWASP ASVS 6.2.
+//!
+//! Any characters, no composition rules, no expiry: a minimum length, a list of common passwords, an estimate of how
+//! many guesses the password would take, and not the user's own name or address. The list and the estimate are those
+//! of zxcvbn.
+
+use std::fmt;
+
+use zxcvbn::feedback::Warning;
+
+use crate::Password;
+
+/// What a new password must fulfil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordPolicy {
+    /// The fewest characters (Unicode code points, as NIST SP 800-63B counts). 8 is what ASVS 6.2.1 asks for; 15 is
+    /// what NIST SP 800-63B-4 wants where a password is the only factor.
+    pub min_length: usize,
+    /// The most bytes of UTF-8; never above [`Password::MAX_BYTES`].
+    pub max_bytes: usize,
+    /// How hard to guess. With `None`, only what is guessed within the list of common passwords is refused: those on
+    /// it, and what takes no more guesses than it is long.
+    pub min_strength: Option<Strength>,
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self { min_length: 8, max_bytes: Password::MAX_BYTES, min_strength: Some(Strength::Safe) }
+    }
+}
+
+/// How hard a password is to guess, as zxcvbn estimates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strength {
+    /// 10⁶ guesses: holds against guessing over the network.
+    Fair,
+    /// 10⁸ guesses: holds for a while against an attacker with the hash. Eight random characters pass, and so do a few
+    /// words.
+    Safe,
+    /// 10¹⁰ guesses.
+    Strong,
+}
+
+impl Strength {
+    const fn guesses(self) -> u64 {
+        match self {
+            Self::Fair => 1_000_000,
+            Self::Safe => 100_000_000,
+            Self::Strong => 10_000_000_000,
+        }
+    }
+}
+
+/// As many as zxcvbn's list of common passwords has; 11,611 of them have 8 characters or more.
+const COMMON_PASSWORDS: u64 = 30_000;
+
+/// One rule that a password broke. The display text is a sentence for the person who chose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyViolation {
+    /// Fewer characters than required.
+    TooShort {
+        /// The fewest that are allowed.
+        min_length: usize,
+    },
+    /// More bytes than allowed.
+    TooLong {
+        /// The most that are allowed.
+        max_bytes: usize,
+    },
+    /// It is among the passwords that are tried first.
+    TooCommon,
+    /// It is or holds the user's own name or address.
+    ContainsUserName,
+    /// It would take too few guesses.
+    TooGuessable {
+        /// Why, and what would help, in sentences.
+        feedback: Vec<String>,
+    },
+}
+
+impl PolicyViolation {
+    /// A stable name for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooShort { .. } => "too_short",
+            Self::TooLong { .. } => "too_long",
+            Self::TooCommon => "too_common",
+            Self::ContainsUserName => "contains_user_name",
+            Self::TooGuessable { .. } => "too_guessable",
+        }
+    }
+}
+
+impl fmt::Display for PolicyViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort { min_length } => write!(f, "Use at least {min_length} characters."),
+            Self::TooLong { max_bytes } => {
+                write!(f, "Use a password of at most {max_bytes} bytes.")
+            }
+            Self::TooCommon => f.write_str("This is a very common password."),
+            Self::ContainsUserName => f.write_str("Do not use your own name or address in the password."),
+            Self::TooGuessable { feedback } => {
+                f.write_str("This password is easy to guess.")?;
+                feedback.iter().try_for_each(|sentence| write!(f, " {sentence}"))
+            }
+        }
+    }
+}
+
+/// zxcvbn takes more than quadratic time; 64 characters are enough to see whether a password is any good.
+const JUDGED_CHARS: usize = 64;
+/// Shorter inputs are part of too many words: a user named "Al" may use "also".
+const MIN_INPUT_CHARS: usize = 4;
+/// The most of a user's words that are looked at, and of each of them.
+const MAX_INPUTS: usize = 16;
+
+impl PasswordPolicy {
+    /// Checks a new password. `user_inputs` is what the user told about themself: names, addresses.
+    ///
+    /// This computes for up to some ten milliseconds, and longer the first time: run it where hashes are computed.
+    ///
+    /// # Errors
+    /// Every rule that is broken, in a fixed order.
+    pub fn check(&self, password: &Password, user_inputs: &[&str]) -> Result<(), Vec<PolicyViolation>> {
+        let mut violations = Vec::new();
+        let text = password.as_str();
+        if text.chars().count() < self.min_length {
+            violations.push(PolicyViolation::TooShort { min_length: self.min_length });
+        }
+        if text.len() > self.max_bytes {
+            violations.push(PolicyViolation::TooLong { max_bytes: self.max_bytes });
+        }
+        let inputs = input_words(user_inputs);
+        if inputs.iter().any(|word| makes_up(word, text)) {
+            violations.push(PolicyViolation::ContainsUserName);
+        }
+        self.check_guessing(text, &inputs, &mut violations);
+        if violations.is_empty() { Ok(()) } else { Err(violations) }
+    }
+
+    fn check_guessing(&self, text: &str, inputs: &[String], violations: &mut Vec<PolicyViolation>) {
+        let judged = match text.char_indices().nth(JUDGED_CHARS) {
+            Some((end, _)) => &text[..end],
+            None => text,
+        };
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let entropy = zxcvbn::zxcvbn(judged, &inputs);
+        let warning = entropy.feedback().and_then(|feedback| feedback.warning());
+        if warning.is_some_and(is_on_the_list) {
+            violations.push(PolicyViolation::TooCommon);
+        } else if entropy.guesses() < self.min_strength.map_or(COMMON_PASSWORDS, Strength::guesses) {
+            let mut feedback: Vec<String> = warning.iter().map(ToString::to_string).collect();
+            if let Some(given) = entropy.feedback() {
+                feedback.extend(given.suggestions().iter().map(ToString::to_string));
+            }
+            violations.push(PolicyViolation::TooGuessable { feedback });
+        }
+    }
+}
+
+fn is_on_the_list(warning: Warning) -> bool {
+    matches!(warning, Warning::ThisIsATop10Password | Warning::ThisIsATop100Password | Warning::ThisIsACommonPassword)
+}
+
+/// What the user told, lower-cased, whole and in its words.
+fn input_words(user_inputs: &[&str]) -> Vec<String> {
+    let mut words = Vec::new();
+    for input in user_inputs.iter().take(MAX_INPUTS) {
+        let input: String = input.chars().take(JUDGED_CHARS).collect::<String>().to_lowercase();
+        words.extend(
+            input
+                .split(|c: char| !c.is_alphanumeric())
+                .filter(|word| word.chars().count() >= MIN_INPUT_CHARS)
+                .map(str::to_owned),
+        );
+        if input.chars().count() >= MIN_INPUT_CHARS {
+            words.push(input);
+        }
+    }
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Whether the word is the password or most of it. A long passphrase may hold a short name: zxcvbn counts that word
+/// as nothing and judges the rest.
+fn makes_up(word: &str, password: &str) -> bool {
+    let password = password.to_lowercase();
+    password.contains(word) && word.chars().count() * 2 >= password.chars().count()
+}
