@@ -1,0 +1,159 @@
+//! How long one token takes to verify on one core, against the bare primitive and against `jsonwebtoken`.
+//!
+//! `cargo bench -p mapae-verify` prints nanoseconds, medians of interleaved rounds, so that drift hits all alike.
+#![expect(clippy::unwrap_used, reason = "a failure is to stop the measurement")]
+#![expect(clippy::disallowed_methods, reason = "measuring is what this does")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::{DecodingKey, EncodingKey, Validation};
+use mapae_verify::{
+    Algorithm, Audience, Claims, Clock, KeySet, NoExtra, Scopes, SigningKey, Subject, SystemClock, VerificationKey,
+    VerifierBuilder, verify_jws,
+};
+
+const ROUNDS: usize = 21;
+const ROUND: Duration = Duration::from_millis(40);
+const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+fn claims() -> Claims {
+    let now = SystemClock.now();
+    Claims {
+        iss: "https://auth.example.com".into(),
+        sub: Subject::user("0198c0de-7000-7000-8000-000000000001").unwrap(),
+        aud: Audience::one("https://api.example.com"),
+        exp: now + 900,
+        iat: now,
+        nbf: None,
+        jti: "0198c0de-7000-7000-8000-000000000002".into(),
+        client_id: "web".into(),
+        scope: Scopes::parse("me items").unwrap(),
+        sid: Some("0198c0de-7000-7000-8000-000000000003".into()),
+        extra: NoExtra {},
+    }
+}
+
+type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+
+/// Nanoseconds for one call of each, by median.
+fn measure(contestants: &mut [Contestant<'_>]) -> Vec<f64> {
+    let batches: Vec<u32> = contestants
+        .iter_mut()
+        .map(|(_, run)| {
+            let start = Instant::now();
+            let mut calls = 0;
+            while start.elapsed() < ROUND {
+                run();
+                calls += 1;
+            }
+            calls
+        })
+        .collect();
+    let mut samples = vec![Vec::new(); contestants.len()];
+    for _ in 0..ROUNDS {
+        for (((_, run), &calls), samples) in contestants.iter_mut().zip(&batches).zip(&mut samples) {
+            let start = Instant::now();
+            for _ in 0..calls {
+                run();
+            }
+            samples.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
+        }
+    }
+    for samples in &mut samples {
+        samples.sort_by(f64::total_cmp);
+    }
+    samples.iter().map(|samples| samples[ROUNDS / 2]).collect()
+}
+
+fn bench(algorithm: Algorithm) {
+    let key = if algorithm.is_symmetric() {
+        SigningKey::hmac(Some("k".into()), algorithm, SECRET).unwrap()
+    } else {
+        SigningKey::generate(algorithm).unwrap()
+    };
+    let token = key.sign("at+jwt", &claims()).unwrap();
+    let keys = || KeySet::from_keys([key.verification_key()]).unwrap();
+    let builder = || VerifierBuilder::rfc9068(keys(), "https://auth.example.com", "https://api.example.com");
+    let plain = builder().build();
+    let cached = builder().cache_bytes(1 << 20).build();
+    let generic = builder().claims::<Claims<serde_json::Value>>().build();
+    let set = keys();
+
+    let name = algorithm.as_str();
+    let (decoding, peer) = jsonwebtoken_key(&key, algorithm);
+    let mut validation = Validation::new(peer);
+    validation.set_audience(&["https://api.example.com"]);
+    validation.set_issuer(&["https://auth.example.com"]);
+
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let signature = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(signature).unwrap();
+    let primitive = primitive(&key.verification_key(), algorithm);
+
+    let mut contestants: Vec<Contestant<'_>> = vec![
+        ("primitive", Box::new(|| assert!(primitive(black_box(signed.as_bytes()), black_box(&signature))))),
+        ("verify", Box::new(|| drop(black_box(plain.verify(black_box(&token)).unwrap())))),
+        ("verify, generic claims", Box::new(|| drop(black_box(generic.verify(black_box(&token)).unwrap())))),
+        ("verify, cached", Box::new(|| drop(black_box(cached.verify(black_box(&token)).unwrap())))),
+        ("signature only", Box::new(|| drop(black_box(verify_jws(black_box(&token), &set, 8192).unwrap())))),
+        (
+            "jsonwebtoken",
+            Box::new(|| {
+                drop(black_box(jsonwebtoken::decode::<Claims>(black_box(&token), &decoding, &validation).unwrap()));
+            }),
+        ),
+        ("sign", Box::new(|| drop(black_box(key.sign("at+jwt", &black_box(claims())).unwrap())))),
+    ];
+    let times = measure(&mut contestants);
+    println!("{name} ({} bytes)", token.len());
+    for ((what, _), time) in contestants.iter().zip(&times) {
+        println!("  {what:<24} {time:>10.0} ns  {:>6.2} of the primitive's speed", times[0] / time);
+    }
+    println!("  jsonwebtoken / verify    {:>10.2} times", times[5] / times[1]);
+}
+
+fn jsonwebtoken_key(key: &SigningKey, algorithm: Algorithm) -> (DecodingKey, jsonwebtoken::Algorithm) {
+    let peer = algorithm.as_str().parse().unwrap();
+    let decoding = match key.public_jwk() {
+        None => DecodingKey::from_secret(EncodingKey::from_secret(SECRET).as_bytes()),
+        Some(jwk) => {
+            let jwk = serde_json::from_value(serde_json::to_value(jwk).unwrap()).unwrap();
+            DecodingKey::from_jwk(&jwk).unwrap()
+        }
+    };
+    (decoding, peer)
+}
+
+type Primitive = Box<dyn Fn(&[u8], &[u8]) -> bool>;
+
+fn primitive(key: &VerificationKey, algorithm: Algorithm) -> Primitive {
+    use aws_lc_rs::{hmac, signature};
+
+    let bytes = |member: &Option<String>| base64_simd::URL_SAFE_NO_PAD.decode_to_vec(member.as_ref().unwrap()).unwrap();
+    let parsed = match (algorithm, key.jwk()) {
+        (Algorithm::HS256, _) => {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
+            return Box::new(move |message, tag| hmac::verify(&key, message, tag).is_ok());
+        }
+        (Algorithm::RS256, Some(jwk)) => signature::RsaPublicKeyComponents { n: bytes(&jwk.n), e: bytes(&jwk.e) }
+            .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256),
+        (Algorithm::ES256, Some(jwk)) => {
+            let point = [&[4][..], &bytes(&jwk.x), &bytes(&jwk.y)].concat();
+            signature::ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
+        }
+        (_, Some(jwk)) => signature::ParsedPublicKey::new(&signature::ED25519, bytes(&jwk.x)),
+        (_, None) => unreachable!("only HS256 is measured"),
+    };
+    let parsed = parsed.unwrap();
+    Box::new(move |message, signature| parsed.verify_sig(message, signature).is_ok())
+}
+
+fn main() {
+    // `cargo bench -p mapae-verify -- HS256` measures only that one.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for algorithm in [Algorithm::HS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256] {
+        if wanted.is_empty() || wanted.iter().any(|name| name == algorithm.as_str()) {
+            bench(algorithm);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Tokens that were verified before. A hit saves the signature and the parsing, nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moka::sync::Cache;
+
+use crate::policy::Times;
+use crate::registered::Registered;
+use crate::{Header, RegisteredView, VerificationKey};
+
+/// Bookkeeping of the cache itself for one entry, in bytes, roughly.
+const OVERHEAD: usize = 256;
+
+/// What the cache of a verifier holds and did so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Tokens found in the cache and still good.
+    pub hits: u64,
+    /// Tokens that were verified in full.
+    pub misses: u64,
+    /// Tokens in the cache; approximate.
+    pub entries: u64,
+    /// Estimated size of the cache in bytes; approximate.
+    pub bytes: u64,
+}
+
+/// A verified token.
+pub(crate) struct Entry<C> {
+    pub(crate) claims: Arc<C>,
+    pub(crate) key: Arc<VerificationKey>,
+    pub(crate) header: Header,
+    pub(crate) times: Times,
+    registered: OwnedRegistered,
+}
+
+/// What revocation looks at.
+struct OwnedRegistered {
+    iss: Option<Box<str>>,
+    sub: Option<Box<str>>,
+    jti: Option<Box<str>>,
+    client_id: Option<Box<str>>,
+    sid: Option<Box<str>>,
+}
+
+impl<C> Entry<C> {
+    pub(crate) fn new(
+        claims: Arc<C>,
+        key: Arc<VerificationKey>,
+        header: Header,
+        times: Times,
+        registered: &Registered<'_>,
+    ) -> Self {
+        let owned = |claim: &Option<std::borrow::Cow<'_, str>>| claim.as_deref().map(Into::into);
+        let registered = OwnedRegistered {
+            iss: owned(&registered.iss),
+            sub: owned(&registered.sub),
+            jti: owned(&registered.jti),
+            client_id: owned(&registered.client_id),
+            sid: owned(&registered.sid),
+        };
+        Self { claims, key, header, times, registered }
+    }
+
+    pub(crate) fn view(&self) -> RegisteredView<'_> {
+        let registered = &self.registered;
+        RegisteredView {
+            kid: self.key.kid(),
+            iss: registered.iss.as_deref(),
+            sub: registered.sub.as_deref(),
+            exp: self.times.exp.div_euclid(1000),
+            iat: self.times.iat.map(|millis| millis.div_euclid(1000)),
+            jti: registered.jti.as_deref(),
+            client_id: registered.client_id.as_deref(),
+            sid: registered.sid.as_deref(),
+        }
+    }
+}
+
+type Token = Box<str>;
+
+/// Verified tokens by their whole text, bounded in bytes.
+pub(crate) struct TokenCache<C> {
+    entries: Cache<Token, Arc<Entry<C>>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl<C: Send + Sync + 'static> TokenCache<C> {
+    pub(crate) fn new(capacity: u64) -> Self {
+        let per_entry = size_of::<Entry<C>>() + size_of::<C>() + OVERHEAD;
+        let entries = Cache::builder()
+            .max_capacity(capacity)
+            // The text of the token once as the key, and its claims about once more.
+            .weigher(move |token: &Token, _| u32::try_from(2 * token.len() + per_entry).unwrap_or(u32::MAX))
+            .build();
+        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn get(&self, token: &str) -> Option<Arc<Entry<C>>> {
+        self.entries.get(token)
+    }
+
+    pub(crate) fn insert(&self, token: &str, entry: Entry<C>) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.entries.insert(token.into(), Arc::new(entry));
+    }
+
+    pub(crate) fn count_hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self, token: &str) {
+        self.entries.invalidate(token);
+    }
+
+    pub(crate) fn stats(&self) -> CacheStats {
+        self.entries.run_pending_tasks();
+        CacheStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            entries: self.entries.entry_count(),
+            bytes: self.entries.weighted_size(),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Whether to believe a token (RFC 7519 §7.2, RFC 8725, RFC 9068 §4).
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::base64::Buffer;
+use crate::cache::{Entry, TokenCache};
+use crate::inspect::Expected;
+use crate::jws::Segments;
+use crate::known_headers::KnownHeaders;
+use crate::policy::{Policy, Times};
+use crate::registered::Registered;
+use crate::{CacheStats, Claims, Clock, Header, KeySet, SharedKeys, VerificationKey, VerifyError};
+
+/// Claims of usual tokens are decoded on the stack.
+const STACK_PAYLOAD: usize = 1024;
+
+/// The registered claims of a verified token, for revocation. Times are seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisteredView<'a> {
+    /// Id of the key that verified it.
+    pub kid: Option<&'a str>,
+    /// Who issued it.
+    pub iss: Option<&'a str>,
+    /// What it is about.
+    pub sub: Option<&'a str>,
+    /// When it ends.
+    pub exp: i64,
+    /// When it was issued.
+    pub iat: Option<i64>,
+    /// Its own id.
+    pub jti: Option<&'a str>,
+    /// The client that it was issued to.
+    pub client_id: Option<&'a str>,
+    /// The session that it belongs to.
+    pub sid: Option<&'a str>,
+}
+
+/// Asked about every token that is good otherwise, remembered or not; so it must be fast.
+pub trait Revocations: Send + Sync + 'static {
+    /// True when the token must not be accepted any more.
+    fn is_revoked(&self, claims: &RegisteredView<'_>) -> bool;
+}
+
+/// Decides whether to believe tokens; made by [`VerifierBuilder`](crate::VerifierBuilder). `C` is the type that
+/// claims are read into: the registered ones are checked whatever it is.
+pub struct Verifier<C = Claims> {
+    pub(crate) policy: Policy,
+    pub(crate) keys: SharedKeys,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) revocations: Option<Arc<dyn Revocations>>,
+    pub(crate) cache: Option<TokenCache<C>>,
+    pub(crate) known_headers: KnownHeaders,
+}
+
+impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
+    /// The claims of a token that is to be believed now.
+    ///
+    /// # Errors
+    /// The first reason not to believe it. Reasons of the header come first, then the signature, then the claims.
+    pub fn verify(&self, token: &str) -> Result<Arc<C>, VerifyError> {
+        if token.len() > self.policy.max_length {
+            return Err(VerifyError::TooLong);
+        }
+        let keys = self.keys.guard();
+        let now = self.clock.now_millis();
+        if let Some(cache) = &self.cache
+            && let Some(entry) = cache.get(token)
+        {
+            return match self.check_again(&entry, &keys, now) {
+                Ok(()) => {
+                    cache.count_hit();
+                    Ok(Arc::clone(&entry.claims))
+                }
+                Err(reason) => {
+                    // Kept while it may become valid again, or its key may come back.
+                    if matches!(reason, VerifyError::Expired { .. }) {
+                        cache.remove(token);
+                    }
+                    Err(reason)
+                }
+            };
+        }
+        self.verify_in_full(token, &keys, now)
+    }
+
+    fn verify_in_full(&self, token: &str, keys: &KeySet, now: i64) -> Result<Arc<C>, VerifyError> {
+        let segments = Segments::split(token)?;
+        let known = self.known_headers.get(segments.header);
+        let read;
+        let header = if let Some(known) = known.as_ref().and_then(|known| known.as_ref()) {
+            &known.header
+        } else {
+            read = Header::decode(segments.header)?;
+            &read
+        };
+        let key = keys.select(self.policy.kid(header), header.alg)?;
+        if known.is_none() {
+            self.policy.check_type(header)?;
+            segments.check_signature(key)?;
+            self.known_headers.remember(segments.header, header);
+        } else {
+            segments.check_signature(key)?;
+        }
+
+        let mut buffer = Buffer::<STACK_PAYLOAD>::new();
+        let payload =
+            buffer.decode(segments.payload.as_bytes()).ok_or(VerifyError::Malformed("the claims are not base64url"))?;
+        let payload = std::str::from_utf8(payload).map_err(|_| VerifyError::Malformed("the claims are not UTF-8"))?;
+        let registered = Registered::read(payload, self.policy.fractional_times)?;
+        let times = self.policy.check(&registered, now)?;
+        let claims = Arc::new(read_claims::<C>(payload, &registered)?);
+        self.check_revocation(&view(&registered, key, times))?;
+        if let Some(cache) = &self.cache {
+            cache.insert(token, Entry::new(Arc::clone(&claims), Arc::clone(key), header.clone(), times, &registered));
+        }
+        Ok(claims)
+    }
+
+    /// What can have changed since the token was remembered.
+    fn check_again(&self, entry: &Entry<C>, keys: &KeySet, now: i64) -> Result<(), VerifyError> {
+        let key = keys.select(self.policy.kid(&entry.header), entry.header.alg)?;
+        if !Arc::ptr_eq(key, &entry.key) && !key.same_key(&entry.key) {
+            return Err(VerifyError::BadSignature);
+        }
+        self.policy.check_times(entry.times, now)?;
+        self.check_revocation(&entry.view())
+    }
+
+    fn check_revocation(&self, claims: &RegisteredView<'_>) -> Result<(), VerifyError> {
+        match &self.revocations {
+            Some(revocations) if revocations.is_revoked(claims) => Err(VerifyError::Revoked),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What the cache holds and did so far; zeros if there is none.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.as_ref().map(TokenCache::stats).unwrap_or_default()
+    }
+}
+
+impl<C> Verifier<C> {
+    /// The keys, for replacing them while the verifier runs.
+    #[must_use]
+    pub const fn keys(&self) -> &SharedKeys {
+        &self.keys
+    }
+
+    /// What a token is held to, for [`inspect::explain`](crate::inspect::explain).
+    #[must_use]
+    pub fn expected(&self) -> Expected {
+        Expected {
+            issuer: self.policy.issuer.clone(),
+            audiences: self.policy.audiences.clone(),
+            types: if self.policy.ignore_typ { Vec::new() } else { self.policy.types.clone() },
+        }
+    }
+}
+
+impl<C> fmt::Debug for Verifier<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("policy", &self.policy).field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+fn view<'a>(registered: &'a Registered<'_>, key: &'a VerificationKey, times: Times) -> RegisteredView<'a> {
+    RegisteredView {
+        kid: key.kid(),
+        iss: registered.iss.as_deref(),
+        sub: registered.sub.as_deref(),
+        exp: times.exp.div_euclid(1000),
+        iat: times.iat.map(|millis| millis.div_euclid(1000)),
+        jti: registered.jti.as_deref(),
+        client_id: registered.client_id.as_deref(),
+        sid: registered.sid.as_deref(),
+    }
+}
+
+fn read_claims<C: DeserializeOwned + 'static>(payload: &str, registered: &Registered<'_>) -> Result<C, VerifyError> {
+    // The default type holds nothing but what the strict pass has read: no need to read the JSON twice.
+    let mut claims: Option<C> = None;
+    if let Some(claims) = (&mut claims as &mut dyn Any).downcast_mut::<Option<Claims>>() {
+        *claims = Some(registered.to_claims()?);
+    }
+    match claims {
+        Some(claims) => Ok(claims),
+        None => serde_json::from_str(payload)
+            .map_err(|_| VerifyError::Malformed("the claims do not fit the type they are read into")),
+    }
+}
