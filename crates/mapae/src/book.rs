@@ -1,0 +1,15 @@
+//! The book's Rust examples, compiled as documentation tests.
+
+macro_rules! chapters {
+    ($($name:ident = $file:literal;)*) => {
+        $(
+            #[doc = include_str!(concat!("../../../docs/", $file))]
+            #[expect(dead_code, reason = "a place for documentation tests")]
+            struct $name;
+        )*
+    };
+}
+
+chapters! {
+    Protect = "protect.md";
+}

@@ -1,0 +1,194 @@
+//! `/admin/users`: everybody's accounts, for holders of `mapae:admin`.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, patch_with};
+use aide::transform::TransformOperation;
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use base64_simd::URL_SAFE_NO_PAD;
+use mapae_verify::Scopes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::CurrentUser;
+use super::body::{Fields, FromFields, JsonBody};
+use super::error::{ApiError, FieldProblem};
+use super::users::UserBody;
+use crate::Mapae;
+use crate::domain::UserId;
+use crate::domain::scope::Admin;
+use crate::service::accounts::{AccountError, AdminChange};
+
+/// Accounts on a page unless the request says otherwise.
+const DEFAULT_LIMIT: u64 = 50;
+/// The most accounts on a page.
+const MAX_LIMIT: u64 = 200;
+/// The longest search, in characters; no name is longer.
+const MAX_SEARCH_CHARS: usize = 254;
+
+/// Which accounts to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// Part of a name, address or full name; upper and lower case are the same.
+    q: Option<String>,
+    /// Accounts on a page, 1 to 200; 50 unless given.
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// One page of accounts.
+#[derive(Serialize, JsonSchema)]
+struct UserList {
+    users: Vec<UserBody>,
+    /// Give it as `cursor` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Changes that only an administrator makes. Absent fields stay.
+#[derive(JsonSchema)]
+#[schemars(rename = "AdminChange", deny_unknown_fields)]
+struct ChangeBody {
+    /// Disabling ends every session of the account.
+    disabled: Option<bool>,
+    /// Scopes to grant, separated by spaces.
+    #[schemars(with = "Option<String>")]
+    grant: Scopes,
+    /// Scopes to withdraw, separated by spaces.
+    #[schemars(with = "Option<String>")]
+    withdraw: Scopes,
+}
+
+impl FromFields for ChangeBody {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            disabled: fields.optional_bool("disabled"),
+            grant: fields.scopes("grant"),
+            withdraw: fields.scopes("withdraw"),
+        }
+    }
+}
+
+/// The id of an account in the path.
+#[derive(Deserialize, JsonSchema)]
+struct UserPath {
+    /// The account's id.
+    id: String,
+}
+
+fn tag(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation.tag("admin")
+}
+
+pub(super) fn router() -> ApiRouter<Mapae> {
+    ApiRouter::new()
+        .api_route("/admin/users", get_with(list, |op| tag(op).id("list_users").summary("List and search accounts")))
+        .api_route(
+            "/admin/users/{id}",
+            get_with(show, |op| tag(op).id("read_user").summary("One account")).merge(patch_with(change, |op| {
+                tag(op).id("change_user").summary("Disable, enable, grant and withdraw scopes")
+            })),
+        )
+}
+
+async fn list(
+    State(mapae): State<Mapae>,
+    _admin: CurrentUser<Admin>,
+    ListParams(query): ListParams,
+) -> Result<Json<UserList>, ApiError> {
+    let after = query.cursor.as_deref().map(decode_cursor).transpose()?;
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let message = format!("Input should be from 1 to {MAX_LIMIT}");
+        return Err(ApiError::validation(vec![FieldProblem::query("limit", "out_of_range", message)]));
+    }
+    let search = query.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    if search.is_some_and(|text| text.chars().count() > MAX_SEARCH_CHARS || text.contains(char::is_control)) {
+        let message = format!("Search for at most {MAX_SEARCH_CHARS} characters, none of them control characters");
+        return Err(ApiError::validation(vec![FieldProblem::query("q", "invalid_search", message)]));
+    }
+    let page = mapae.store().list_users(search, after.as_ref(), limit).await?;
+    Ok(Json(UserList {
+        users: page.users.iter().map(UserBody::from).collect(),
+        next_cursor: page.next.map(|id| URL_SAFE_NO_PAD.encode_to_string(id.as_str())),
+    }))
+}
+
+async fn show(
+    State(mapae): State<Mapae>,
+    _admin: CurrentUser<Admin>,
+    AccountId(id): AccountId,
+) -> Result<Json<UserBody>, ApiError> {
+    let user = mapae.store().user_by_id(&id).await?.ok_or(AccountError::NotFound)?;
+    Ok(Json(UserBody::from(&user)))
+}
+
+async fn change(
+    State(mapae): State<Mapae>,
+    admin: CurrentUser<Admin>,
+    AccountId(id): AccountId,
+    JsonBody(body): JsonBody<ChangeBody>,
+) -> Result<Json<UserBody>, ApiError> {
+    let change = AdminChange { disabled: body.disabled, grant: body.grant, withdraw: body.withdraw };
+    Ok(Json(UserBody::from(&mapae.administer(&id, change, Some(&admin.id)).await?)))
+}
+
+fn decode_cursor(cursor: &str) -> Result<UserId, ApiError> {
+    let bad = || ApiError::validation(vec![FieldProblem::query("cursor", "invalid_cursor", "Use next_cursor of the page before")]);
+    let bytes = URL_SAFE_NO_PAD.decode_to_vec(cursor).map_err(|_| bad())?;
+    String::from_utf8(bytes).ok().and_then(UserId::new).ok_or_else(bad)
+}
+
+/// Query parameters whose rejection is an error of ours.
+struct ListParams(ListQuery);
+
+impl<S: Send + Sync> FromRequestParts<S> for ListParams {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, state).await.map_err(|error: QueryRejection| {
+            ApiError::validation(vec![FieldProblem::query("query", "invalid", error.body_text())])
+        })?;
+        Ok(Self(query.0))
+    }
+}
+
+impl aide::OperationInput for ListParams {
+    fn operation_input(ctx: &mut aide::generate::GenContext, operation: &mut aide::openapi::Operation) {
+        <Query<ListQuery> as aide::OperationInput>::operation_input(ctx, operation);
+    }
+}
+
+/// The id in the path. What cannot be an id is the id of nobody.
+struct AccountId(UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for AccountId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<UserPath>::from_request_parts(parts, state).await;
+        let id = path.ok().and_then(|Path(UserPath { id })| UserId::new(id));
+        Ok(Self(id.ok_or(AccountError::NotFound)?))
+    }
+}
+
+impl aide::OperationInput for AccountId {
+    fn operation_input(ctx: &mut aide::generate::GenContext, operation: &mut aide::openapi::Operation) {
+        <Path<UserPath> as aide::OperationInput>::operation_input(ctx, operation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::body::testing::assert_documented;
+
+    #[test]
+    fn bodies_are_read_as_documented() {
+        assert_documented::<ChangeBody>();
+    }
+}

@@ -1,0 +1,403 @@
+//! Errors: one catalogue of codes, rendered as RFC 9457 problems or in FastAPI's shape.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::style::ErrorStyle;
+use crate::service::accounts::{AccountError, FieldError};
+use crate::service::{AuthenticateError, IssueError, SignInError};
+use crate::store::StoreError;
+
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// Every error that this interface answers, by its stable code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ErrorCode { $($(#[$doc])* $name,)* }
+
+        impl ErrorCode {
+            /// All codes.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The stable word, `code` of a problem.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The status that it is answered with.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// The short text that is the same for every occurrence, `title` of a problem.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// A route that needs a token was called without one.
+    NotAuthenticated = "not_authenticated", UNAUTHORIZED, "Not authenticated";
+    /// The token is malformed, expired, altered, or its session or account has ended.
+    InvalidToken = "invalid_token", UNAUTHORIZED, "The token is not valid";
+    /// The token lacks a scope that the route asks for.
+    InsufficientScope = "insufficient_scope", FORBIDDEN, "The token lacks a scope";
+    /// Unknown name, wrong password or disabled account.
+    IncorrectCredentials = "incorrect_credentials", UNAUTHORIZED, "Incorrect username or password";
+    /// The password that a signed-in person repeats is wrong.
+    WrongPassword = "wrong_password", FORBIDDEN, "The password is wrong";
+    /// Accounts are not made over HTTP here.
+    SignupClosed = "signup_closed", FORBIDDEN, "Sign-up is closed";
+    /// More than one Authorization header.
+    InvalidRequest = "invalid_request", BAD_REQUEST, "The request is malformed";
+    /// The body is not JSON, or not of the form that it says.
+    MalformedBody = "malformed_body", BAD_REQUEST, "The body cannot be read";
+    /// The body is of another media type than the route takes.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
+    /// The body is larger than allowed.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// Fields are missing, unknown, or break a rule; `errors` names each.
+    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Some fields cannot be taken";
+    /// Another account has this user name.
+    UsernameTaken = "username_taken", CONFLICT, "The user name is taken";
+    /// Another account has this e-mail address.
+    EmailTaken = "email_taken", CONFLICT, "The e-mail address is taken";
+    /// An administrator would lock himself out.
+    OwnAccount = "own_account", CONFLICT, "Not on your own account";
+    /// There is no such account.
+    UserNotFound = "user_not_found", NOT_FOUND, "No such account";
+    /// There is no such route.
+    NotFound = "not_found", NOT_FOUND, "Not Found";
+    /// The route exists, but not with this method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method Not Allowed";
+    /// Too many sign-ins are waiting.
+    TooBusy = "too_busy", SERVICE_UNAVAILABLE, "Too busy";
+    /// The request took too long.
+    TimedOut = "timed_out", SERVICE_UNAVAILABLE, "The request took too long";
+    /// The database does not answer.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
+    /// A bug in this service.
+    Internal = "internal_error", INTERNAL_SERVER_ERROR, "Internal Server Error";
+}
+
+/// Seconds after which a busy service is worth asking again.
+const RETRY_SECONDS: u32 = 2;
+
+/// One field that cannot be taken, in FastAPI's form.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FieldProblem {
+    /// The rule that was broken.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where the field is, such as `["body", "email"]`.
+    pub loc: Vec<String>,
+    /// A sentence for people.
+    pub msg: String,
+    /// What was given, where it may be repeated: never a secret.
+    pub input: Value,
+    /// Details of the rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ctx: Option<Value>,
+}
+
+impl FieldProblem {
+    /// A field of the body that breaks the rule `kind`.
+    pub fn body(field: &str, kind: &str, msg: impl Into<String>) -> Self {
+        Self::at("body", field, kind, msg)
+    }
+
+    /// A parameter of the query that breaks the rule `kind`.
+    pub fn query(field: &str, kind: &str, msg: impl Into<String>) -> Self {
+        Self::at("query", field, kind, msg)
+    }
+
+    /// A field of the body that is missing.
+    pub fn missing(field: &str) -> Self {
+        Self::body(field, "missing", "Field required")
+    }
+
+    fn at(place: &str, field: &str, kind: &str, msg: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), loc: vec![place.to_owned(), field.to_owned()], msg: msg.into(), input: Value::Null, ctx: None }
+    }
+}
+
+/// An RFC 9457 problem, for the OpenAPI document.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldProblem],
+}
+
+/// An answer other than success. Becomes a response in the style of its router.
+#[derive(Clone, Debug)]
+pub struct ApiError(Arc<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    code: ErrorCode,
+    detail: String,
+    /// What FastAPI's tutorial says in this place, where it differs.
+    fastapi_detail: Option<String>,
+    fields: Vec<FieldProblem>,
+    /// Scopes that the route asks for, for the challenge.
+    scopes: String,
+    retry_after: Option<u32>,
+}
+
+impl ApiError {
+    /// An error of the catalogue with a sentence about this occurrence.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            code,
+            detail: detail.into(),
+            fastapi_detail: None,
+            fields: Vec::new(),
+            scopes: String::new(),
+            retry_after: None,
+        }))
+    }
+
+    fn edit(mut self, edit: impl FnOnce(&mut Inner)) -> Self {
+        edit(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    fn fastapi(self, detail: &str) -> Self {
+        self.edit(|inner| inner.fastapi_detail = Some(detail.to_owned()))
+    }
+
+    /// The error's code.
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
+    /// No bearer token was sent.
+    pub fn not_authenticated() -> Self {
+        Self::new(ErrorCode::NotAuthenticated, "Send an access token: Authorization: Bearer …")
+            .fastapi("Not authenticated")
+    }
+
+    /// The token does not count, and why. `scopes` are those that the route asks for.
+    pub fn invalid_token(why: impl Into<String>, scopes: String) -> Self {
+        Self::new(ErrorCode::InvalidToken, why)
+            .fastapi("Could not validate credentials")
+            .edit(|inner| inner.scopes = scopes)
+    }
+
+    /// The token lacks scopes that the route asks for.
+    pub fn insufficient_scope(scopes: String) -> Self {
+        Self::new(ErrorCode::InsufficientScope, format!("This needs a token with scope: {scopes}"))
+            .fastapi("Not enough permissions")
+            .edit(|inner| inner.scopes = scopes)
+    }
+
+    /// Fields that cannot be taken.
+    pub fn validation(fields: Vec<FieldProblem>) -> Self {
+        let name = |field: &FieldProblem| field.loc.last().cloned().unwrap_or_default();
+        let detail = fields.iter().map(|field| format!("{}: {}", name(field), field.msg)).collect::<Vec<_>>().join(" ");
+        Self::new(ErrorCode::ValidationFailed, detail).edit(|inner| inner.fields = fields)
+    }
+
+    /// The hashing queue is full.
+    pub fn too_busy() -> Self {
+        Self::new(ErrorCode::TooBusy, "Too many sign-ins are waiting. Try again in a moment.")
+            .edit(|inner| inner.retry_after = Some(RETRY_SECONDS))
+    }
+
+    /// The request took longer than allowed.
+    pub fn timed_out() -> Self {
+        Self::new(ErrorCode::TimedOut, "The request took too long. Try again in a moment.")
+            .edit(|inner| inner.retry_after = Some(RETRY_SECONDS))
+    }
+
+    /// The database does not answer. The cause is logged, never shown.
+    pub fn unavailable(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %cause, "a request failed for want of the database");
+        Self::new(ErrorCode::Unavailable, "The service cannot answer right now. Try again in a moment.")
+            .edit(|inner| inner.retry_after = Some(RETRY_SECONDS))
+    }
+
+    /// A failure that is nobody's but ours. The cause is logged, never shown.
+    pub fn internal(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %cause, "internal error");
+        Self::new(ErrorCode::Internal, "Something went wrong on the server.")
+    }
+
+    /// The response in this style.
+    pub(super) fn render(&self, style: ErrorStyle) -> Response {
+        let inner = &*self.0;
+        let status = match (style, inner.code) {
+            // The tutorials answer a missing scope with 401.
+            (ErrorStyle::Detail, ErrorCode::InsufficientScope) => StatusCode::UNAUTHORIZED,
+            (_, code) => code.status(),
+        };
+        let (media_type, body) = match style {
+            ErrorStyle::Problem => ("application/problem+json", json!(Problem {
+                kind: "about:blank",
+                title: inner.code.title(),
+                status: status.as_u16(),
+                detail: &inner.detail,
+                code: inner.code.as_str(),
+                errors: &inner.fields,
+            })),
+            ErrorStyle::Detail if !inner.fields.is_empty() => {
+                ("application/json", json!({ "detail": inner.fields }))
+            }
+            ErrorStyle::Detail => {
+                let detail = inner.fastapi_detail.as_ref().unwrap_or(&inner.detail);
+                ("application/json", json!({ "detail": detail }))
+            }
+        };
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        if let Some(challenge) = self.challenge(style).and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = inner.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+
+    /// `WWW-Authenticate` (RFC 6750 §3): plain where no token was sent, with the error where one was.
+    fn challenge(&self, style: ErrorStyle) -> Option<String> {
+        let inner = &*self.0;
+        let scope = if inner.scopes.is_empty() { String::new() } else { format!("scope=\"{}\"", inner.scopes) };
+        match (style, inner.code) {
+            (_, ErrorCode::NotAuthenticated | ErrorCode::IncorrectCredentials) => Some("Bearer".to_owned()),
+            (ErrorStyle::Detail, ErrorCode::InvalidToken | ErrorCode::InsufficientScope) => {
+                Some(format!("Bearer {scope}").trim_end().to_owned())
+            }
+            (ErrorStyle::Problem, code @ (ErrorCode::InvalidToken | ErrorCode::InsufficientScope)) => {
+                let separator = if scope.is_empty() { "" } else { ", " };
+                let description = inner.detail.replace(['"', '\\'], "'");
+                Some(format!(
+                    "Bearer error=\"{}\", error_description=\"{description}\"{separator}{scope}",
+                    code.as_str()
+                ))
+            }
+            (ErrorStyle::Problem, ErrorCode::InvalidRequest) => Some("Bearer error=\"invalid_request\"".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.render(ErrorStyle::Problem)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(_) => Self::unavailable(&error),
+            StoreError::Corrupt { .. } => Self::internal(&error),
+            StoreError::UsernameTaken => Self::new(ErrorCode::UsernameTaken, "This user name is taken."),
+            StoreError::EmailTaken => Self::new(ErrorCode::EmailTaken, "This e-mail address is taken."),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AccountError::Invalid(fields) => {
+                let problem = |FieldError { field, code, message }| FieldProblem::body(field, code, message);
+                Self::validation(fields.into_iter().map(problem).collect())
+            }
+            AccountError::UsernameTaken => Self::new(ErrorCode::UsernameTaken, detail),
+            AccountError::EmailTaken => Self::new(ErrorCode::EmailTaken, detail),
+            AccountError::SignupClosed => Self::new(ErrorCode::SignupClosed, detail),
+            AccountError::WrongPassword => Self::new(ErrorCode::WrongPassword, detail),
+            AccountError::NotFound => Self::new(ErrorCode::UserNotFound, detail),
+            AccountError::OwnAccount => Self::new(ErrorCode::OwnAccount, detail),
+            AccountError::Scope(_) => Self::validation(vec![FieldProblem::body("grant", "unknown_scope", detail)]),
+            AccountError::Busy(_) => Self::too_busy(),
+            AccountError::Hash(error) => Self::internal(&error),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Refused => Self::new(ErrorCode::IncorrectCredentials, "Incorrect username or password"),
+            SignInError::Busy(_) => Self::too_busy(),
+            SignInError::Issue(IssueError::Store(error)) => error.into(),
+            SignInError::Issue(error @ (IssueError::NoSuchUser | IssueError::Sign(_))) => Self::internal(&error),
+        }
+    }
+}
+
+impl ApiError {
+    /// Why a token does not count on a route that asks for `scopes`.
+    pub(super) fn from_authenticate(error: AuthenticateError, scopes: String) -> Self {
+        match error {
+            AuthenticateError::Store(error) => error.into(),
+            AuthenticateError::Token(_) | AuthenticateError::NotAUser | AuthenticateError::Ended => {
+                Self::invalid_token(error.to_string(), scopes)
+            }
+        }
+    }
+}
+
+pub(super) async fn not_found() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "There is nothing at this address. See /docs.").fastapi("Not Found")
+}
+
+pub(super) async fn method_not_allowed() -> ApiError {
+    ApiError::new(ErrorCode::MethodNotAllowed, "This address does not take this method; see the Allow header.")
+        .fastapi("Method Not Allowed")
+}
+
+/// A panic is a bug: it is logged by the panic hook, and the request still gets an answer.
+pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    ApiError::new(ErrorCode::Internal, "Something went wrong on the server.").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_words() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in ErrorCode::ALL {
+            assert!(seen.insert(code.as_str()), "{code:?}");
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert!(!code.status().is_success());
+        }
+    }
+
+    #[test]
+    fn every_401_carries_a_challenge_in_both_styles() {
+        for code in ErrorCode::ALL {
+            for style in [ErrorStyle::Problem, ErrorStyle::Detail] {
+                let response = ApiError::new(*code, "why \"quoted\" \\").render(style);
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
+                    assert!(challenge.starts_with("Bearer"), "{code:?}: {challenge}");
+                }
+            }
+        }
+    }
+}

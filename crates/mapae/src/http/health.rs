@@ -1,0 +1,70 @@
+//! `/health` and `/version`: for those who operate the service.
+
+use std::time::Duration;
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Mapae, VERSION};
+
+/// A dependency that does not answer within this time is not ready.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The process runs.
+#[derive(Serialize, JsonSchema)]
+struct Live {
+    status: &'static str,
+}
+
+/// Whether requests can be served, and what is missing.
+#[derive(Serialize, JsonSchema)]
+struct Ready {
+    /// `ready` or `unavailable`.
+    status: &'static str,
+    /// `ok` or `unavailable`.
+    database: &'static str,
+}
+
+/// What runs here.
+#[derive(Serialize, JsonSchema)]
+struct Version {
+    name: &'static str,
+    version: &'static str,
+}
+
+pub(super) fn router() -> ApiRouter<Mapae> {
+    ApiRouter::new()
+        .api_route("/health/live", get_with(live, |op| op.id("live").tag("operate").summary("The process runs")))
+        .api_route(
+            "/health/ready",
+            get_with(ready, |op| {
+                op.id("ready")
+                    .tag("operate")
+                    .summary("Requests can be served")
+                    .response_with::<503, Json<Ready>, _>(|response| response.description("A dependency is missing."))
+            }),
+        )
+        .api_route("/version", get_with(version, |op| op.id("version").tag("operate").summary("What runs here")))
+}
+
+async fn live() -> Json<Live> {
+    Json(Live { status: "ok" })
+}
+
+async fn ready(State(mapae): State<Mapae>) -> (StatusCode, Json<Ready>) {
+    let answer = tokio::time::timeout(PATIENCE, mapae.store().ping()).await;
+    if matches!(answer, Ok(Ok(()))) {
+        (StatusCode::OK, Json(Ready { status: "ready", database: "ok" }))
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, Json(Ready { status: "unavailable", database: "unavailable" }))
+    }
+}
+
+async fn version() -> Json<Version> {
+    Json(Version { name: "mapae", version: VERSION })
+}

@@ -1,0 +1,106 @@
+//! What happens around every request: an id, a time limit, a log line, and who may call from a browser.
+
+use std::time::Duration;
+
+use aide::axum::ApiRouter;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::{Next, map_response};
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tracing::{Instrument, Level};
+
+use super::error::ApiError;
+use crate::Mapae;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NO_SNIFF: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+
+/// Gives the request an id that is in its log lines and in its response, and bounds its time.
+pub(super) async fn around(State(mapae): State<Mapae>, request: Request, next: Next) -> Response {
+    let id = hex(&mapae.ids().random::<8>());
+    let method = request.method().clone();
+    // The route, not the address: an address may hold what does not belong into logs.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let limit = mapae.settings().http.request_timeout;
+    let began = Instant::now();
+
+    let span = tracing::info_span!("request", request_id = id);
+    span.in_scope(|| note_blocked_origin(&mapae, request.headers()));
+    let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
+    let mut response = answered.unwrap_or_else(|_| ApiError::timed_out().into_response());
+
+    span.in_scope(|| log(&method, route.as_ref(), &response, began.elapsed()));
+    if let Ok(value) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response.headers_mut().insert(NO_SNIFF.0, NO_SNIFF.1);
+    response
+}
+
+/// One line for each request: refusals and changes at `info`, failures at `error`, mere reads at `debug`.
+fn log(method: &Method, route: Option<&MatchedPath>, response: &Response, took: Duration) {
+    let status = response.status();
+    let route = route.map_or("-", MatchedPath::as_str);
+    let code = response.extensions().get::<ApiError>().map_or("", |error| error.code().as_str());
+    let milliseconds = took.as_secs_f64() * 1000.0;
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!($level, %method, route, status = status.as_u16(), code, milliseconds, "answered")
+        };
+    }
+    if status.is_server_error() {
+        line!(Level::ERROR);
+    } else if status.is_client_error() || !method.is_safe() {
+        line!(Level::INFO);
+    } else {
+        line!(Level::DEBUG);
+    }
+}
+
+fn hex(bytes: &[u8; 8]) -> String {
+    format!("{:016x}", u64::from_be_bytes(*bytes))
+}
+
+/// Pages of the configured origins may call with a token. Without any, no CORS header is ever sent.
+pub(super) fn cors(mapae: &Mapae) -> Option<CorsLayer> {
+    let origins = &mapae.settings().http.cors_origins;
+    let origins: Vec<_> = origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()).collect();
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins.clone()))
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers([WWW_AUTHENTICATE, X_REQUEST_ID])
+        .max_age(Duration::from_secs(600));
+    (!origins.is_empty()).then_some(layer)
+}
+
+/// Browsers keep the reason why a page may not call to themselves, so the log says it.
+fn note_blocked_origin(mapae: &Mapae, headers: &HeaderMap) {
+    let Some(origin) = headers.get(ORIGIN) else { return };
+    let settings = mapae.settings();
+    let allowed = settings.http.cors_origins.iter().any(|one| one.as_bytes() == origin.as_bytes());
+    if !allowed && !is_same_origin(origin, settings.base_url.origin(), headers) {
+        tracing::warn!(
+            ?origin,
+            "a page of this origin may not call: if it should, add it to MAPAE_CORS_ORIGINS (cors_origins)"
+        );
+    }
+}
+
+/// Browsers send `Origin` with their own site's POSTs too.
+fn is_same_origin(origin: &HeaderValue, own: &str, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    origin.as_bytes() == own.as_bytes() || [&b"http://"[..], b"https://"].iter().any(|scheme| origin.as_bytes().strip_prefix(*scheme) == Some(host))
+}
+
+/// Answers that hold tokens or personal data are nobody's to keep (RFC 6749 §5.1).
+pub(super) fn no_store(router: ApiRouter<Mapae>) -> ApiRouter<Mapae> {
+    router.layer(map_response(|mut response: Response| async {
+        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response
+    }))
+}

@@ -1,0 +1,125 @@
+//! Signing in: the tutorials' `/token`, and `/users/signin` with JSON.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::post_with;
+use axum::Json;
+use axum::extract::State;
+use axum::handler::HandlerWithoutStateExt;
+use mapae_password::Password;
+use mapae_verify::Scopes;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::body::{Fields, FromFields, JsonBody};
+use super::error::{self, ApiError, FieldProblem};
+use super::form::PasswordRequestForm;
+use crate::Mapae;
+use crate::domain::SecretText;
+use crate::service::{SignInError, TokenResponse};
+
+/// A token (RFC 6749 §5.1).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
+struct TokenBody {
+    /// Send it as `Authorization: Bearer …`.
+    access_token: String,
+    /// Always `bearer`.
+    token_type: &'static str,
+    /// How long it is good, in seconds.
+    expires_in: u32,
+    /// The scopes that it carries, separated by spaces.
+    scope: String,
+}
+
+impl From<TokenResponse> for TokenBody {
+    fn from(response: TokenResponse) -> Self {
+        Self {
+            access_token: response.access_token.expose().to_owned(),
+            token_type: "bearer",
+            expires_in: response.expires_in,
+            scope: response.scope.to_string(),
+        }
+    }
+}
+
+/// Who signs in. One of `email` and `username` is needed.
+#[derive(JsonSchema)]
+#[schemars(rename = "SignIn", deny_unknown_fields)]
+struct SignInBody {
+    email: Option<String>,
+    username: Option<String>,
+    #[schemars(with = "String", extend("format" = "password"))]
+    password: SecretText,
+    /// The scopes asked for, separated by spaces; none means all but explicit ones.
+    #[schemars(with = "Option<String>")]
+    scope: Scopes,
+}
+
+impl FromFields for SignInBody {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            email: fields.optional_string("email"),
+            username: fields.optional_string("username"),
+            password: fields.secret("password"),
+            scope: fields.scopes("scope"),
+        }
+    }
+}
+
+/// `/token`, whose errors are in FastAPI's shape.
+pub(super) fn form_router() -> ApiRouter<Mapae> {
+    ApiRouter::new()
+        .api_route(
+            "/token",
+            post_with(token, |op| {
+                op.id("login_for_access_token")
+                    .tag("token")
+                    .summary("Sign in with the OAuth2 password form")
+                    .description("`username` takes a user name or an e-mail address.")
+            })
+            // Here, so that its errors pass through the style of this router.
+            .fallback_service(error::method_not_allowed.into_service()),
+        )
+}
+
+/// `/users/signin`, whose errors are problems.
+pub(super) fn signin_router() -> ApiRouter<Mapae> {
+    ApiRouter::new()
+        .api_route("/users/signin", post_with(sign_in, |op| op.id("sign_in").tag("token").summary("Sign in with JSON")))
+}
+
+async fn token(State(mapae): State<Mapae>, form: PasswordRequestForm) -> Result<Json<TokenBody>, ApiError> {
+    answer(&mapae, &form.username, &form.password, &form.scope).await
+}
+
+async fn sign_in(
+    State(mapae): State<Mapae>,
+    JsonBody(body): JsonBody<SignInBody>,
+) -> Result<Json<TokenBody>, ApiError> {
+    let login = match (&body.email, &body.username) {
+        (Some(login), None) | (None, Some(login)) => login,
+        (None, None) => return Err(ApiError::validation(vec![FieldProblem::missing("email")])),
+        (Some(_), Some(_)) => {
+            let problem = FieldProblem::body("username", "one_of", "Give an e-mail address or a user name, not both.");
+            return Err(ApiError::validation(vec![problem]));
+        }
+    };
+    answer(&mapae, login, &body.password, &body.scope).await
+}
+
+async fn answer(mapae: &Mapae, login: &str, password: &SecretText, scope: &Scopes) -> Result<Json<TokenBody>, ApiError> {
+    // A password that is too long to be anybody's is a wrong password, without the cost of hashing it.
+    let password = Password::new(password.expose()).map_err(|_| SignInError::Refused)?;
+    Ok(Json(mapae.sign_in(login, &password, scope).await?.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::body::testing::assert_documented;
+
+    #[test]
+    fn bodies_are_read_as_documented() {
+        assert_documented::<SignInBody>();
+    }
+}

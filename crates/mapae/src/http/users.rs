@@ -1,0 +1,217 @@
+//! `/users`: signing up, and one's own account.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::{delete_with, get_with, patch_with, post_with};
+use aide::transform::TransformOperation;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::Json;
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::CurrentUser;
+use super::body::{Fields, FromFields, JsonBody};
+use super::error::ApiError;
+use crate::Mapae;
+use crate::domain::scope::Me;
+use crate::domain::{SecretText, User};
+use crate::service::accounts::{AccountChange, NewAccount};
+
+/// An account, as its owner and administrators see it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
+pub(super) struct UserBody {
+    /// The stable id, `sub` of the account's tokens.
+    id: String,
+    username: Option<String>,
+    email: Option<String>,
+    full_name: Option<String>,
+    /// A disabled account can neither sign in nor use tokens that it already holds.
+    disabled: bool,
+    /// The scopes that the account holds, separated by spaces.
+    scope: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<&User> for UserBody {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.clone(),
+            email: user.email.clone(),
+            full_name: user.full_name.clone(),
+            disabled: user.disabled,
+            scope: user.scopes.to_string(),
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+/// What an account is made from. At least one of `email` and `username` is needed.
+#[derive(JsonSchema)]
+#[schemars(rename = "SignUp", deny_unknown_fields)]
+struct SignUpBody {
+    email: Option<String>,
+    username: Option<String>,
+    full_name: Option<String>,
+    #[schemars(with = "String", extend("format" = "password"))]
+    password: SecretText,
+}
+
+impl FromFields for SignUpBody {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            email: fields.optional_string("email"),
+            username: fields.optional_string("username"),
+            full_name: fields.optional_string("full_name"),
+            password: fields.secret("password"),
+        }
+    }
+}
+
+/// Changes to one's own account. Absent fields stay; `null` empties one. Another `email` asks for `password`.
+#[derive(JsonSchema)]
+#[schemars(rename = "AccountChange", deny_unknown_fields)]
+struct ChangeBody {
+    #[schemars(with = "Option<String>")]
+    email: Option<Option<String>>,
+    #[schemars(with = "Option<String>")]
+    username: Option<Option<String>>,
+    #[schemars(with = "Option<String>")]
+    full_name: Option<Option<String>>,
+    #[schemars(with = "Option<String>", extend("format" = "password"))]
+    password: Option<SecretText>,
+}
+
+impl FromFields for ChangeBody {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            email: fields.nullable_string("email"),
+            username: fields.nullable_string("username"),
+            full_name: fields.nullable_string("full_name"),
+            password: fields.optional_secret("password"),
+        }
+    }
+}
+
+/// Another password.
+#[derive(JsonSchema)]
+#[schemars(rename = "PasswordChange", deny_unknown_fields)]
+struct PasswordBody {
+    #[schemars(with = "String", extend("format" = "password"))]
+    current_password: SecretText,
+    #[schemars(with = "String", extend("format" = "password"))]
+    new_password: SecretText,
+}
+
+impl FromFields for PasswordBody {
+    fn read(fields: &mut Fields) -> Self {
+        Self { current_password: fields.secret("current_password"), new_password: fields.secret("new_password") }
+    }
+}
+
+/// The password, repeated for a grave step.
+#[derive(JsonSchema)]
+#[schemars(rename = "AccountDeletion", deny_unknown_fields)]
+struct DeleteBody {
+    #[schemars(with = "String", extend("format" = "password"))]
+    password: SecretText,
+}
+
+impl FromFields for DeleteBody {
+    fn read(fields: &mut Fields) -> Self {
+        Self { password: fields.secret("password") }
+    }
+}
+
+fn tag(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation.tag("users")
+}
+
+pub(super) fn router() -> ApiRouter<Mapae> {
+    ApiRouter::new()
+        .api_route(
+            "/users/signup",
+            post_with(sign_up, |op| {
+                tag(op).id("sign_up").summary("Make an account").response::<201, Json<UserBody>>()
+            }),
+        )
+        .api_route(
+            "/users/me",
+            get_with(me, |op| tag(op).id("read_users_me").summary("The current user"))
+                .merge(patch_with(change_me, |op| tag(op).id("change_users_me").summary("Change your account")))
+                .merge(delete_with(delete_me, |op| {
+                    tag(op).id("delete_users_me").summary("Delete your account").response::<204, ()>()
+                })),
+        )
+        .api_route(
+            "/users/me/password",
+            post_with(change_password, |op| {
+                tag(op)
+                    .id("change_password")
+                    .summary("Change your password")
+                    .description("Ends all your other sessions.")
+                    .response::<204, ()>()
+            }),
+        )
+        .route("/users/me/", get(me))
+}
+
+async fn sign_up(
+    State(mapae): State<Mapae>,
+    JsonBody(body): JsonBody<SignUpBody>,
+) -> Result<(StatusCode, Json<UserBody>), ApiError> {
+    let SignUpBody { email, username, full_name, password } = body;
+    let user = mapae.sign_up(NewAccount { email, username, full_name, password }).await?;
+    Ok((StatusCode::CREATED, Json(UserBody::from(&user))))
+}
+
+async fn me(user: CurrentUser<Me>) -> Json<UserBody> {
+    Json(UserBody::from(&*user))
+}
+
+async fn change_me(
+    State(mapae): State<Mapae>,
+    user: CurrentUser<Me>,
+    JsonBody(body): JsonBody<ChangeBody>,
+) -> Result<Json<UserBody>, ApiError> {
+    let ChangeBody { email, username, full_name, password } = body;
+    let change = AccountChange { email, username, full_name, password };
+    Ok(Json(UserBody::from(&mapae.change_account(user.principal(), change).await?)))
+}
+
+async fn change_password(
+    State(mapae): State<Mapae>,
+    user: CurrentUser<Me>,
+    JsonBody(body): JsonBody<PasswordBody>,
+) -> Result<StatusCode, ApiError> {
+    mapae.change_password(user.principal(), &body.current_password, &body.new_password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_me(
+    State(mapae): State<Mapae>,
+    user: CurrentUser<Me>,
+    JsonBody(body): JsonBody<DeleteBody>,
+) -> Result<StatusCode, ApiError> {
+    mapae.delete_own_account(user.principal(), &body.password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::body::testing::assert_documented;
+
+    #[test]
+    fn bodies_are_read_as_documented() {
+        assert_documented::<SignUpBody>();
+        assert_documented::<ChangeBody>();
+        assert_documented::<PasswordBody>();
+        assert_documented::<DeleteBody>();
+    }
+}

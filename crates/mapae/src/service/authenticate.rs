@@ -1,0 +1,59 @@
+//! Who presents a token, and whether it still counts here.
+
+use std::sync::Arc;
+
+use mapae_verify::{Claims, VerifyError};
+
+use super::Mapae;
+use crate::domain::{Session, User, UserId};
+use crate::store::StoreError;
+
+/// Whoever a good token speaks for.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// The active account.
+    pub user: Arc<User>,
+    /// The live session that the token belongs to.
+    pub session: Arc<Session>,
+    /// The token's claims.
+    pub claims: Arc<Claims>,
+}
+
+/// Why a token does not speak for an active account.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// The token itself is not to be believed.
+    #[error(transparent)]
+    Token(#[from] VerifyError),
+    /// The token is of another kind than a user's.
+    #[error("this is not a user's token")]
+    NotAUser,
+    /// Its session was ended, or its account disabled or deleted.
+    #[error("the session has ended")]
+    Ended,
+    /// The database had to be asked and failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Mapae {
+    /// Checks a token, its session and its account. Usually from memory; what ends here or in another process is
+    /// seen at once or within a tenth of a second.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`] says why it does not count.
+    pub async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
+        let claims = self.0.verifier.verify(token)?;
+        let user_id = claims.sub.as_user().and_then(UserId::new).ok_or(AuthenticateError::NotAUser)?;
+        let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
+        let session = self.store().cached_session(sid).await?.ok_or(AuthenticateError::Ended)?;
+        if !session.is_live(self.now()) || session.user_id != user_id {
+            return Err(AuthenticateError::Ended);
+        }
+        let user = self.store().cached_user(&user_id).await?.ok_or(AuthenticateError::Ended)?;
+        if user.disabled {
+            return Err(AuthenticateError::Ended);
+        }
+        Ok(Principal { user, session, claims })
+    }
+}

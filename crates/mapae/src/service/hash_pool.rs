@@ -1,0 +1,145 @@
+//! The pool that hashes passwords: as wide as the cores, with a bounded queue, so that a flood of sign-ins neither
+//! freezes other routes nor takes more memory than threads × one hash.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use mapae_password::Workspace;
+use tokio::sync::oneshot;
+use tokio::time::{Duration, Instant};
+
+use crate::settings::HashPoolSettings;
+
+/// The queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many sign-ins are waiting")]
+pub struct PoolBusy;
+
+/// What a job gave, and when it ran.
+pub(crate) struct Done<T> {
+    pub(crate) value: T,
+    /// When a thread took the job: the time from here on does not depend on the queue.
+    pub(crate) started: Instant,
+    pub(crate) took: Duration,
+}
+
+type Job = Box<dyn FnOnce(&mut Workspace) + Send>;
+
+pub(crate) struct HashPool {
+    jobs: Sender<Job>,
+}
+
+impl HashPool {
+    /// Starts the threads. They end when the pool is dropped.
+    pub(crate) fn new(settings: HashPoolSettings) -> Self {
+        let (jobs, queue) = bounded::<Job>(settings.queue);
+        for number in 0..settings.threads.get() {
+            let queue = queue.clone();
+            std::thread::Builder::new()
+                .name(format!("mapae-hash-{number}"))
+                .spawn(move || {
+                    let mut workspace = Workspace::new();
+                    for job in queue {
+                        // A bug that one password brings out must not end the thread for everybody.
+                        if catch_unwind(AssertUnwindSafe(|| job(&mut workspace))).is_err() {
+                            workspace = Workspace::new();
+                        }
+                    }
+                })
+                .expect("the system starts a thread");
+        }
+        Self { jobs }
+    }
+
+    /// Runs `work` on a thread of the pool. A caller that goes away while its job waits costs nothing; one that goes
+    /// away while it runs leaves the thread busy until it is done.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Workspace) -> T + Send + 'static,
+    ) -> Result<Done<T>, PoolBusy> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |workspace| {
+            if answer.is_closed() {
+                return;
+            }
+            let started = Instant::now();
+            let value = work(workspace);
+            // Nobody waits any more: the result is not needed.
+            let _ = answer.send(Done { value, started, took: started.elapsed() });
+        });
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => PoolBusy,
+        })?;
+        // A job that panicked never answers.
+        answered.await.map_err(|_| PoolBusy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn pool(queue: usize) -> HashPool {
+        HashPool::new(HashPoolSettings { threads: NonZeroUsize::MIN, queue })
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_recovers() {
+        let pool = Arc::new(pool(1));
+        let gate = Arc::new(Mutex::new(()));
+        let held = gate.lock().unwrap();
+        let blocker = {
+            let (pool, gate) = (pool.clone(), gate.clone());
+            tokio::spawn(async move { pool.run(move |_| drop(gate.lock())).await.map(|_| ()) })
+        };
+        let mut waiting = Vec::new();
+        // The thread takes the first job at some moment; after that one job fits into the queue.
+        let refused = loop {
+            let pool = pool.clone();
+            let handle = tokio::spawn(async move { pool.run(|_| ()).await.map(|_| ()) });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if handle.is_finished() {
+                break handle.await.unwrap();
+            }
+            waiting.push(handle);
+        };
+        assert_eq!(refused, Err(PoolBusy));
+        assert!(waiting.len() <= 2);
+        drop(held);
+        blocker.await.unwrap().unwrap();
+        for handle in waiting {
+            handle.await.unwrap().unwrap();
+        }
+        assert!(pool.run(|_| ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_does_not_end_its_thread() {
+        let pool = pool(8);
+        assert_eq!(pool.run(|_| panic!("expected by this test")).await.map(|done: Done<()>| done.value), Err(PoolBusy));
+        assert_eq!(pool.run(|_| 7).await.unwrap().value, 7);
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_left_costs_no_work() {
+        let pool = pool(8);
+        let gate = Arc::new(Mutex::new(()));
+        let held = gate.lock().unwrap();
+        let blocking = gate.clone();
+        let blocker = pool.run(move |_| drop(blocking.lock()));
+        let ran = Arc::new(Mutex::new(false));
+        let note = ran.clone();
+        let abandoned = pool.run(move |_| *note.lock().unwrap() = true);
+        let (mut blocker, mut abandoned) = (Box::pin(blocker), Box::pin(abandoned));
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut blocker).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut abandoned).await.is_err());
+        drop(abandoned);
+        drop(held);
+        blocker.await.unwrap();
+        pool.run(|_| ()).await.unwrap();
+        assert!(!*ran.lock().unwrap());
+    }
+}

@@ -1,0 +1,319 @@
+//! Signing keys: made at the first start, published, rotated, dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, TimeDelta, Utc};
+use mapae_verify::{Clock, Jwk, JwkSet, KeySet, SharedKeys, SigningKey, VerificationKey};
+
+use super::{Mapae, StartError};
+use crate::domain::secret::WrapUse;
+use crate::domain::{KeyState, MasterKey, Rng, SigningKeyRecord};
+use crate::settings::{Settings, Signing};
+use crate::store::{Store, StoreError, Tx, now_utc};
+
+/// How long others may keep a copy of the public keys, in seconds.
+pub(crate) const JWKS_MAX_AGE: u32 = 300;
+/// Retiring keys leave by the clock, so the set is looked at again even when nothing changed.
+const RELOAD: Duration = Duration::from_secs(60);
+/// The name of the check value among the data keys.
+const CHECK: &str = "check";
+
+/// The keys in memory.
+pub(crate) struct Keys {
+    master: MasterKey,
+    rng: Arc<dyn Rng>,
+    shared: SharedKeys,
+    active: ArcSwap<SigningKey>,
+    /// The public half of everything that verifies, as the JSON that `/.well-known/jwks.json` serves.
+    jwks: ArcSwap<String>,
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// A signing key, for listings.
+#[derive(Clone, Debug)]
+pub struct KeySummary {
+    /// `kid` of its tokens.
+    pub kid: String,
+    /// Its algorithm.
+    pub algorithm: mapae_verify::Algorithm,
+    /// Where it is in its life.
+    pub state: KeyState,
+    /// When it was made and published.
+    pub created_at: DateTime<Utc>,
+    /// When it began to sign.
+    pub activated_at: Option<DateTime<Utc>>,
+    /// When it ceased to sign.
+    pub retired_at: Option<DateTime<Utc>>,
+}
+
+/// Why keys were not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// Tokens are signed with `SECRET_KEY`.
+    #[error("tokens are signed with SECRET_KEY here: give another SECRET_KEY to rotate it, or set ALGORITHM=ES256")]
+    SharedSecret,
+    /// Verifiers may not know the next key yet.
+    #[error(
+        "the next key was published at {published} and may sign from {from} on, when every verifier has seen it; in an \
+         emergency rotate at once with --now"
+    )]
+    TooYoung {
+        /// When the next key was made.
+        published: DateTime<Utc>,
+        /// When it is old enough.
+        from: DateTime<Utc>,
+    },
+    /// A key could not be made or read.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl From<StoreError> for RotateError {
+    fn from(error: StoreError) -> Self {
+        Self::Start(error.into())
+    }
+}
+
+impl Keys {
+    /// Checks the master key against the database, makes the signing keys that are missing, and loads them. With
+    /// `attach` the keys are left to the server, unless there are none at all.
+    pub(crate) async fn open(
+        store: &Store,
+        settings: &Settings,
+        master: MasterKey,
+        attach: bool,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Self, StartError> {
+        let mut tx = store.begin().await?;
+        let checked = check_master_key(&mut tx, &master, rng.as_ref()).await?;
+        let made = match settings.signing {
+            Signing::Generated(_) if attach && !tx.signing_keys().await?.is_empty() => false,
+            Signing::Generated(algorithm) => ensure(&mut tx, algorithm, &master, rng.as_ref(), now_utc(clock.as_ref())).await?,
+            Signing::SharedSecret(..) => false,
+        };
+        if checked || made {
+            tx.commit().await?;
+        }
+        let now = now_utc(clock.as_ref());
+        let loaded = load(store.signing_keys().await?, settings, &master, now)?;
+        Ok(Self {
+            master,
+            rng,
+            shared: SharedKeys::new(loaded.set),
+            active: ArcSwap::from_pointee(loaded.active),
+            jwks: ArcSwap::from_pointee(loaded.jwks),
+            reloading: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    pub(crate) fn shared(&self) -> SharedKeys {
+        self.shared.clone()
+    }
+
+    pub(crate) fn active(&self) -> Arc<SigningKey> {
+        self.active.load_full()
+    }
+}
+
+impl Mapae {
+    /// The public keys that verify this service's tokens, as JSON (RFC 7517 §5).
+    pub fn jwks(&self) -> Arc<String> {
+        self.0.keys.jwks.load_full()
+    }
+
+    /// The signing keys, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn list_keys(&self) -> Result<Vec<KeySummary>, StoreError> {
+        let records = self.store().signing_keys().await?;
+        let good_until = |record: &SigningKeyRecord| still_verifies(record, self.settings(), self.now());
+        Ok(records
+            .into_iter()
+            .filter(good_until)
+            .map(|record| KeySummary {
+                kid: record.kid,
+                algorithm: record.algorithm,
+                state: record.state,
+                created_at: record.created_at,
+                activated_at: record.activated_at,
+                retired_at: record.retired_at,
+            })
+            .collect())
+    }
+
+    /// Lets the next key sign from now on. The old one still verifies until its last token has expired, so nobody is
+    /// logged out. `at_once` does not wait until every verifier has seen the next key.
+    ///
+    /// # Errors
+    /// [`RotateError`] says when it will be possible.
+    pub async fn rotate_keys(&self, at_once: bool) -> Result<(), RotateError> {
+        if let Signing::SharedSecret(..) = self.settings().signing {
+            return Err(RotateError::SharedSecret);
+        }
+        let keys = &self.0.keys;
+        let algorithm = keys.active().algorithm();
+        let now = self.now();
+        let mut tx = self.store().begin().await?;
+        let records = tx.signing_keys().await?;
+        let of_state = |state| records.iter().find(move |key| key.algorithm == algorithm && key.state == state);
+        let next = of_state(KeyState::Next);
+        if let (Some(next), false) = (next, at_once) {
+            let from = next.created_at + TimeDelta::seconds(i64::from(self.settings().next_key_min_age));
+            if now < from {
+                return Err(RotateError::TooYoung { published: next.created_at, from });
+            }
+        }
+        if let Some(active) = of_state(KeyState::Active) {
+            tx.retire_signing_key(&active.kid).await?;
+        }
+        match next {
+            Some(next) => {
+                tx.activate_signing_key(&next.kid).await?;
+            }
+            None => insert(&mut tx, algorithm, KeyState::Active, &keys.master, keys.rng.as_ref(), now).await?,
+        }
+        insert(&mut tx, algorithm, KeyState::Next, &keys.master, keys.rng.as_ref(), now).await?;
+        for gone in records.iter().filter(|key| !still_verifies(key, self.settings(), now)) {
+            tx.remove_signing_key(&gone.kid).await?;
+        }
+        tx.commit().await?;
+        Ok(self.reload_keys().await?)
+    }
+
+    async fn reload_keys(&self) -> Result<(), StartError> {
+        let keys = &self.0.keys;
+        // One at a time: what was read first must not be stored last.
+        let _reloading = keys.reloading.lock().await;
+        let loaded = load(self.store().signing_keys().await?, self.settings(), &keys.master, self.now())?;
+        // First make the new key known, then let it sign.
+        keys.shared.store(loaded.set);
+        keys.jwks.store(Arc::new(loaded.jwks));
+        keys.active.store(Arc::new(loaded.active));
+        Ok(())
+    }
+
+    /// Reloads the keys now and whenever they change, here or elsewhere.
+    pub(super) async fn follow_keys(&self, mut changed: tokio::sync::watch::Receiver<u64>) {
+        loop {
+            if let Err(error) = self.reload_keys().await {
+                tracing::error!(%error, "signing keys could not be reloaded; those in memory stay");
+            }
+            tokio::select! {
+                alive = changed.changed() => if alive.is_err() { return },
+                () = tokio::time::sleep(RELOAD) => {}
+            }
+        }
+    }
+}
+
+/// Whether tokens of this key can still be good: a retiring key stays for the life of its last token, the leeway,
+/// and the time for which others keep a copy.
+fn still_verifies(key: &SigningKeyRecord, settings: &Settings, now: DateTime<Utc>) -> bool {
+    let stays = i64::from(settings.access_token_lifetime) + i64::from(settings.leeway) + i64::from(JWKS_MAX_AGE);
+    key.retired_at.is_none_or(|retired| now < retired + TimeDelta::seconds(stays))
+}
+
+/// Writes the check value into a new database; `true` if it was new.
+async fn check_master_key(tx: &mut Tx, master: &MasterKey, rng: &dyn Rng) -> Result<bool, StartError> {
+    match tx.data_key(CHECK).await? {
+        Some(blob) => {
+            master.unwrap(WrapUse::Check, CHECK, &blob).map_err(|_| StartError::WrongMasterKey)?;
+            Ok(false)
+        }
+        None => {
+            tx.insert_data_key(CHECK, master.wrap(rng, WrapUse::Check, CHECK, b"mapae")).await?;
+            Ok(true)
+        }
+    }
+}
+
+/// Makes the active and the next key of this algorithm if they are missing, and retires those of another; `true` if
+/// anything was done.
+async fn ensure(
+    tx: &mut Tx,
+    algorithm: mapae_verify::Algorithm,
+    master: &MasterKey,
+    rng: &dyn Rng,
+    now: DateTime<Utc>,
+) -> Result<bool, StartError> {
+    let records = tx.signing_keys().await?;
+    let mut changed = false;
+    for other in records.iter().filter(|key| key.algorithm != algorithm && key.state != KeyState::Retiring) {
+        match other.state {
+            KeyState::Active => tx.retire_signing_key(&other.kid).await?,
+            KeyState::Next | KeyState::Retiring => tx.remove_signing_key(&other.kid).await?,
+        };
+        changed = true;
+    }
+    for state in [KeyState::Active, KeyState::Next] {
+        if !records.iter().any(|key| key.algorithm == algorithm && key.state == state) {
+            insert(tx, algorithm, state, master, rng, now).await?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+async fn insert(
+    tx: &mut Tx,
+    algorithm: mapae_verify::Algorithm,
+    state: KeyState,
+    master: &MasterKey,
+    rng: &dyn Rng,
+    now: DateTime<Utc>,
+) -> Result<(), StartError> {
+    let key = SigningKey::generate(algorithm)?;
+    let kid = key.kid().map(str::to_owned).ok_or(mapae_verify::KeyError::Symmetric)?;
+    let jwk = key.public_jwk().ok_or(mapae_verify::KeyError::Symmetric)?;
+    let record = SigningKeyRecord {
+        public_jwk: serde_json::to_string(&jwk).unwrap_or_default(),
+        wrapped_private: master.wrap(rng, WrapUse::SigningKey, &kid, &key.to_pkcs8()?),
+        kid,
+        algorithm,
+        state,
+        created_at: now,
+        activated_at: (state == KeyState::Active).then_some(now),
+        retired_at: None,
+    };
+    Ok(tx.insert_signing_key(&record).await?)
+}
+
+struct Loaded {
+    set: KeySet,
+    active: SigningKey,
+    jwks: String,
+}
+
+/// Turns records into keys that sign and verify.
+fn load(records: Vec<SigningKeyRecord>, settings: &Settings, master: &MasterKey, now: DateTime<Utc>) -> Result<Loaded, StartError> {
+    let corrupt = |kid: &str, why: String| StoreError::Corrupt { table: "mapae_signing_key", why: format!("{kid}: {why}") };
+    if let Signing::SharedSecret(algorithm, secret) = &settings.signing {
+        let active = SigningKey::hmac(None, *algorithm, secret.expose().as_bytes())?;
+        let set = KeySet::from_keys([active.verification_key()])?;
+        return Ok(Loaded { set, active, jwks: r#"{"keys":[]}"#.to_owned() });
+    }
+    let mut verifying = Vec::new();
+    let mut public = JwkSet { keys: Vec::new() };
+    let mut active = None;
+    for record in records.iter().filter(|key| still_verifies(key, settings, now)) {
+        let jwk: Jwk = serde_json::from_str(&record.public_jwk).map_err(|error| corrupt(&record.kid, error.to_string()))?;
+        verifying.push(VerificationKey::from_jwk_with_algorithm(&jwk, record.algorithm)?);
+        public.keys.push(jwk);
+        let configured = record.algorithm == settings.signing.algorithm();
+        if record.state == KeyState::Active && (configured || active.is_none()) {
+            let pkcs8 = master
+                .unwrap(WrapUse::SigningKey, &record.kid, &record.wrapped_private)
+                .map_err(|error| corrupt(&record.kid, error.to_string()))?;
+            active = Some(SigningKey::from_pkcs8(record.algorithm, &pkcs8)?.with_kid(&record.kid));
+        }
+    }
+    Ok(Loaded {
+        set: KeySet::from_keys(verifying)?,
+        active: active.ok_or_else(|| corrupt("(none)", "no key is active".to_owned()))?,
+        jwks: serde_json::to_string(&public).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,180 @@
+//! What the service does, whoever asks: the HTTP interface, the command line, an embedding application.
+
+pub mod accounts;
+mod authenticate;
+mod credentials;
+mod hash_pool;
+mod keys;
+mod tokens;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use mapae_verify::Clock;
+
+pub use authenticate::{AuthenticateError, Principal};
+pub use credentials::{CredentialError, NewPasswordError};
+use hash_pool::HashPool;
+pub use hash_pool::PoolBusy;
+pub use keys::{KeySummary, RotateError};
+use keys::Keys;
+pub use tokens::{IssueError, SignInError, TokenResponse};
+
+use crate::domain::ids::IdSource;
+use crate::domain::scope::ScopeCatalogueError;
+use crate::domain::{MasterKey, Rng, SystemRng};
+use crate::settings::Settings;
+use crate::store::{Store, StoreError, WatchGuard};
+
+/// The authentication service. Cheap to clone; put it into the application's state.
+#[derive(Clone)]
+pub struct Mapae(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    ids: IdSource,
+    pool: HashPool,
+    refusal_floor: credentials::RefusalFloor,
+    keys: Keys,
+    verifier: mapae_verify::Verifier,
+}
+
+impl std::fmt::Debug for Mapae {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mapae")
+    }
+}
+
+/// Why the service cannot start. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database was made with another master key.
+    #[error(
+        "this master key is not the one that the database was made with: bring the right one (master.key in the data \
+         directory, or MAPAE_MASTER_KEY), for example from the backup"
+    )]
+    WrongMasterKey,
+    /// A setting names a scope that nobody declared.
+    #[error("default scopes: {0}")]
+    Scopes(#[from] ScopeCatalogueError),
+    /// The configured key or algorithm cannot be used.
+    #[error("the signing key cannot be used: {0}")]
+    Key(#[from] mapae_verify::KeyError),
+    /// The password hashing settings cannot be used.
+    #[error("the password hashing settings cannot be used: {0}")]
+    Hashing(mapae_password::HashError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Mapae {
+    /// Starts the service on an open store. Signing keys that are missing are made, and those of another algorithm
+    /// than the configured one are retired.
+    ///
+    /// # Errors
+    /// [`StartError`]; its text says what to do.
+    pub async fn start(
+        store: Store,
+        settings: Settings,
+        master_key: MasterKey,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        Self::open(store, settings, master_key, clock, false).await
+    }
+
+    /// Works on the database of a server that may be running, with its keys as they are: for the command line.
+    ///
+    /// # Errors
+    /// [`StartError`]; its text says what to do.
+    pub async fn attach(
+        store: Store,
+        settings: Settings,
+        master_key: MasterKey,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        Self::open(store, settings, master_key, clock, true).await
+    }
+
+    async fn open(
+        store: Store,
+        settings: Settings,
+        master_key: MasterKey,
+        clock: Arc<dyn Clock>,
+        attach: bool,
+    ) -> Result<Self, StartError> {
+        let rng: Arc<dyn Rng> = Arc::new(SystemRng);
+        let ids = IdSource::new(clock.clone(), rng.clone());
+        settings.scopes.check(&settings.default_scopes)?;
+        settings.passwords.examine(&settings.passwords.dummy()).map_err(StartError::Hashing)?;
+        let keys = Keys::open(&store, &settings, master_key, attach, clock.clone(), rng).await?;
+        let mut builder = mapae_verify::VerifierBuilder::rfc9068(
+            keys.shared(),
+            settings.base_url.as_str(),
+            settings.audiences()[0],
+        );
+        for audience in settings.audiences().into_iter().skip(1) {
+            builder = builder.audience(audience);
+        }
+        let verifier = builder
+            .leeway(settings.leeway)
+            .clock(clock.clone())
+            .cache_bytes(settings.token_cache_bytes)
+            .build();
+        let pool = HashPool::new(settings.hash_pool);
+        let refusal_floor = credentials::RefusalFloor::default();
+        Ok(Self(Arc::new(Inner { settings, store, clock, ids, pool, refusal_floor, keys, verifier })))
+    }
+
+    /// Follows what other processes change, until the guard is dropped. A server calls this once; short commands
+    /// do without, and then nothing is read from caches.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database does not answer.
+    pub async fn watch(&self) -> Result<Background, StoreError> {
+        // Before the log is followed, so that no change falls between.
+        let changed = self.store().keys_changed();
+        let store = self.0.store.watch().await?;
+        let mapae = self.clone();
+        let keys = tokio::spawn(async move { mapae.follow_keys(changed).await });
+        Ok(Background { _store: store, keys })
+    }
+
+    /// The settings that the service runs with.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// What decides whether a token is to be believed, sessions and accounts aside.
+    pub fn verifier(&self) -> &mapae_verify::Verifier {
+        &self.0.verifier
+    }
+
+    pub(crate) fn ids(&self) -> &IdSource {
+        &self.0.ids
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        crate::store::now_utc(self.0.clock.as_ref())
+    }
+}
+
+/// Keeps the service's background work running.
+#[derive(Debug)]
+pub struct Background {
+    _store: WatchGuard,
+    keys: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.keys.abort();
+    }
+}

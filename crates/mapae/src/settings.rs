@@ -1,0 +1,141 @@
+//! Everything that can be set, as plain types. Reading files and the environment is the binary's business.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use mapae_password::Context;
+use mapae_password::policy::PasswordPolicy;
+use mapae_verify::{Algorithm, Scopes};
+
+use crate::domain::{BaseUrl, DeclaredScope, ScopeCatalogue, SecretText, scope};
+
+/// How new tokens are signed.
+#[derive(Clone, Debug)]
+pub enum Signing {
+    /// With a key pair that the service makes and keeps in its database.
+    Generated(Algorithm),
+    /// With a shared secret, its UTF-8 bytes, as the tutorials do (HS256, HS384, HS512). Whoever can verify such a
+    /// token can also make one.
+    SharedSecret(Algorithm, SecretText),
+}
+
+impl Signing {
+    /// The algorithm of new tokens.
+    pub fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Generated(algorithm) | Self::SharedSecret(algorithm, _) => *algorithm,
+        }
+    }
+}
+
+/// Who may make an account over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signup {
+    /// Anybody.
+    Open,
+    /// Nobody: accounts are made by `mapae user add`.
+    Closed,
+}
+
+/// The pool that hashes passwords.
+#[derive(Clone, Copy, Debug)]
+pub struct HashPoolSettings {
+    /// Hashes at the same time; each takes a core and the memory of one hash.
+    pub threads: NonZeroUsize,
+    /// Requests that may wait for a thread; the next is answered 503.
+    pub queue: usize,
+}
+
+impl Default for HashPoolSettings {
+    fn default() -> Self {
+        Self { threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN), queue: 256 }
+    }
+}
+
+/// Bounds of the HTTP interface.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// The largest request body, in bytes.
+    pub body_limit: usize,
+    /// The longest that one request may take.
+    pub request_timeout: Duration,
+    /// Origins of other sites' pages that may call this service from a browser. Empty: none.
+    pub cors_origins: Vec<String>,
+    /// Serve the documentation pages and the OpenAPI document.
+    pub docs: bool,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            body_limit: 64 * 1024,
+            request_timeout: Duration::from_secs(30),
+            cors_origins: Vec::new(),
+            docs: true,
+        }
+    }
+}
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The public address; also the issuer of tokens.
+    pub base_url: BaseUrl,
+    /// `aud` of tokens; empty means the base URL.
+    pub audience: Vec<String>,
+    /// How tokens are signed.
+    pub signing: Signing,
+    /// How long an access token is good, in seconds.
+    pub access_token_lifetime: u32,
+    /// Difference between clocks that is tolerated when a token is checked, in seconds.
+    pub leeway: u32,
+    /// How long a new signing key is published before it signs, in seconds.
+    pub next_key_min_age: u32,
+    /// Who may sign up.
+    pub signup: Signup,
+    /// The scopes that exist.
+    pub scopes: ScopeCatalogue,
+    /// The scopes of new accounts.
+    pub default_scopes: Scopes,
+    /// How passwords are hashed, and which hashes are accepted.
+    pub passwords: Context,
+    /// What new passwords must fulfil.
+    pub password_policy: PasswordPolicy,
+    /// The pool that hashes.
+    pub hash_pool: HashPoolSettings,
+    /// Memory for verified tokens, in bytes.
+    pub token_cache_bytes: u64,
+    /// Bounds of the HTTP interface.
+    pub http: HttpSettings,
+}
+
+impl Settings {
+    /// The defaults, for this address.
+    pub fn new(base_url: BaseUrl) -> Self {
+        Self {
+            base_url,
+            audience: Vec::new(),
+            signing: Signing::Generated(Algorithm::ES256),
+            access_token_lifetime: 15 * 60,
+            leeway: 5,
+            next_key_min_age: 60 * 60,
+            signup: Signup::Closed,
+            scopes: ScopeCatalogue::default(),
+            default_scopes: Scopes::parse(scope::Me::NAME).unwrap_or_default(),
+            passwords: Context::default(),
+            password_policy: PasswordPolicy::default(),
+            hash_pool: HashPoolSettings::default(),
+            token_cache_bytes: 16 * 1024 * 1024,
+            http: HttpSettings::default(),
+        }
+    }
+
+    /// `aud` of tokens: as set, or the base URL.
+    pub fn audiences(&self) -> Vec<&str> {
+        if self.audience.is_empty() {
+            vec![self.base_url.as_str()]
+        } else {
+            self.audience.iter().map(String::as_str).collect()
+        }
+    }
+}

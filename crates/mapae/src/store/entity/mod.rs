@@ -1,0 +1,9 @@
+//! The tables, as SeaORM entities. Named only under `store/`.
+
+#![expect(unreachable_pub, reason = "the derive of the ORM makes public items")]
+
+pub(super) mod data_key;
+pub(super) mod invalidation;
+pub(super) mod session;
+pub(super) mod signing_key;
+pub(super) mod user;

@@ -1,0 +1,82 @@
+//! What can go wrong with the database.
+
+use sea_orm::{DbErr, SqlErr};
+
+/// A failure of the store. The texts are for operators and logs, never for clients.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database could not be reached, was busy for too long, or failed.
+    #[error("the database failed: {0}")]
+    Database(#[source] DbErr),
+    /// A row holds what this version cannot read.
+    #[error("a row of {table} cannot be read: {why}")]
+    Corrupt {
+        /// The table of the row.
+        table: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another account has this name.
+    #[error("the user name is taken")]
+    UsernameTaken,
+    /// Another account has this address.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+}
+
+impl From<DbErr> for StoreError {
+    /// A unique violation names its column (SQLite) or its index (PostgreSQL); both hold the column's name.
+    fn from(error: DbErr) -> Self {
+        match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(what)) if what.contains("username_canonical") => Self::UsernameTaken,
+            Some(SqlErr::UniqueConstraintViolation(what)) if what.contains("email_canonical") => Self::EmailTaken,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// Why a database cannot be opened. Each text is one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The connection failed.
+    #[error("the database {url} cannot be opened: {source}")]
+    Connect {
+        /// Which database, without its password.
+        url: String,
+        /// The driver's reason.
+        source: DbErr,
+    },
+    /// Only SQLite is built in.
+    #[error("{0} is not a SQLite database URL: this version stores in SQLite only, such as sqlite://mapae.db")]
+    UnsupportedEngine(String),
+    /// Tables are there, but none of ours.
+    #[error(
+        "the database holds tables of another program ({tables}): to put Mapae's tables (all named mapae_…) beside \
+         them, run `mapae db migrate --adopt` once; otherwise give another DATABASE_URL"
+    )]
+    NotOurs {
+        /// A few of the tables found.
+        tables: String,
+    },
+    /// A newer version migrated it.
+    #[error("the database was made by a newer version of mapae (it has migration {migration}): run that version or newer")]
+    Newer {
+        /// The first migration that this version does not know.
+        migration: String,
+    },
+    /// Migrations are missing and may not be run.
+    #[error("the database lacks migrations ({pending}): run `mapae db migrate`, or start without --no-migrate")]
+    Pending {
+        /// The missing migrations.
+        pending: String,
+    },
+    /// The database failed on the way.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<DbErr> for OpenError {
+    fn from(error: DbErr) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -1,0 +1,221 @@
+//! Durable state: one body of code over SeaORM. The only place that names the ORM.
+//!
+//! Reads take `&Store`; writes take a [`Tx`], so that what belongs together is committed together. Every change to
+//! something that is cached leaves a row for other processes in the same transaction.
+
+mod cache;
+mod data_keys;
+mod entity;
+mod error;
+mod keys;
+mod migrations;
+mod open;
+mod sessions;
+mod users;
+mod watch;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use mapae_verify::Clock;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use tokio::sync::watch as watch_channel;
+
+use cache::Cache;
+pub use error::{OpenError, StoreError};
+pub use open::{Migrate, SchemaStatus, without_password};
+pub use users::{Credential, Login, UserPage};
+pub use watch::WatchGuard;
+use watch::LastLook;
+
+/// A thing that was changed and may be cached somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    User(String),
+    Session(String),
+    SigningKeys,
+}
+
+impl Change {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Session(_) => "session",
+            Self::SigningKeys => "signing-keys",
+        }
+    }
+
+    fn subject(&self) -> &str {
+        match self {
+            Self::User(id) | Self::Session(id) => id,
+            Self::SigningKeys => "",
+        }
+    }
+}
+
+/// The database, its caches, and the watch over changes that other processes make. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    /// One connection that only looks for changes: SQLite counts other connections' commits for each connection.
+    watch: DatabaseConnection,
+    clock: Arc<dyn Clock>,
+    cache: Cache,
+    last_look: LastLook,
+    keys_changed: watch_channel::Sender<u64>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Opens the database at `url` (`sqlite://path`), makes the file when `create`, and brings its schema up to date
+    /// as `migrate` allows.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text says what to do.
+    pub async fn open(url: &str, create: bool, migrate: Migrate, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let connections = open::connect(url, create, migrate == Migrate::Adopt).await?;
+        open::migrate(&connections.write, migrate).await?;
+        Ok(Self(Arc::new(Inner {
+            read: connections.read,
+            write: connections.write,
+            watch: connections.watch,
+            clock,
+            cache: Cache::new(),
+            last_look: LastLook::default(),
+            keys_changed: watch_channel::Sender::new(0),
+        })))
+    }
+
+    /// Applies missing migrations and reports what was there and what was missing before.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text says what to do.
+    pub async fn migrate(url: &str, create: bool, migrate: Migrate) -> Result<SchemaStatus, OpenError> {
+        let connections = open::connect(url, create, migrate == Migrate::Adopt).await?;
+        open::migrate(&connections.write, migrate).await
+    }
+
+    /// The SQL that [`Self::migrate`] would run, and the schema's state; changes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the database cannot be read.
+    pub async fn migration_sql(url: &str) -> Result<String, OpenError> {
+        open::pending_sql(url).await
+    }
+
+    /// Asks the engine for a look at its own structures (`PRAGMA integrity_check`); the problems found.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database cannot be asked.
+    pub async fn check_integrity(&self) -> Result<Vec<String>, StoreError> {
+        let rows = self.0.read.query_all_raw(sea_orm::Statement::from_string(
+            self.0.read.get_database_backend(),
+            "PRAGMA integrity_check",
+        ));
+        let mut problems = Vec::new();
+        for row in rows.await? {
+            let line: String = row.try_get_by_index(0)?;
+            if line != "ok" {
+                problems.push(line);
+            }
+        }
+        Ok(problems)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.0.read.ping().await?)
+    }
+
+    /// Closes every connection; on SQLite this folds the write-ahead log into the database file.
+    pub async fn close(&self) {
+        for connection in [&self.0.watch, &self.0.read, &self.0.write] {
+            if let Err(error) = connection.clone().close().await {
+                tracing::warn!(%error, "a database connection did not close cleanly");
+            }
+        }
+    }
+
+    /// Begins a write transaction. It waits for the one writer; dropping it undoes everything.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the writer is not free in time.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let inner = self.0.write.begin_with_options(open::write_transaction()).await?;
+        Ok(Tx { inner, store: self.clone(), changes: Vec::new() })
+    }
+
+    /// Woken when a signing key changed, here or in another process.
+    pub(crate) fn keys_changed(&self) -> watch_channel::Receiver<u64> {
+        self.0.keys_changed.subscribe()
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        now_utc(self.0.clock.as_ref())
+    }
+
+    /// Drops what changed from this process's caches.
+    fn apply(&self, change: &Change) {
+        match change {
+            Change::User(id) => self.0.cache.forget_user(id),
+            Change::Session(id) => self.0.cache.forget_session(id),
+            Change::SigningKeys => self.0.keys_changed.send_modify(|count| *count += 1),
+        }
+    }
+}
+
+/// The clock's time with millisecond precision.
+pub(crate) fn now_utc(clock: &dyn Clock) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(clock.now_millis()).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// A write transaction. Commit it, or everything in it is undone.
+#[must_use = "dropping a transaction undoes it"]
+pub struct Tx {
+    inner: DatabaseTransaction,
+    store: Store,
+    changes: Vec<Change>,
+}
+
+impl Tx {
+    /// Makes everything in this transaction durable, then drops what changed from this process's caches.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database refuses; then nothing of it happened.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.inner.commit().await?;
+        for change in &self.changes {
+            self.store.apply(change);
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.store.now()
+    }
+
+    /// Notes a change for every process's cache.
+    async fn changed(&mut self, change: Change) -> Result<(), StoreError> {
+        entity::invalidation::ActiveModel {
+            kind: Set(change.kind().to_owned()),
+            subject: Set(change.subject().to_owned()),
+            created_at: Set(self.now()),
+            ..Default::default()
+        }
+        .insert(&self.inner)
+        .await?;
+        self.changes.push(change);
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! Opening a database: connections, and the state of its schema.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{DbBackend, ExprTrait};
+use sea_orm::sea_query::{Expr, Order, Query, SelectStatement};
+use sea_orm_migration::MigratorTrait;
+
+use super::error::OpenError;
+use super::migrations::{self, MIGRATION_TABLE, Migrator};
+
+/// How long a statement waits for another process's write, and a request for a connection.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that read, side by side; SQLite in WAL mode lets them while one writes.
+const READERS: u32 = 4;
+
+/// What may be done about a schema that is not up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrate {
+    /// Apply what is missing.
+    Apply,
+    /// Apply what is missing, even beside another program's tables.
+    Adopt,
+    /// Change nothing; fail if something is missing.
+    Never,
+}
+
+/// The state of a schema, without changing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// Migrations that were applied, oldest first.
+    pub applied: Vec<String>,
+    /// Migrations that are missing, oldest first.
+    pub pending: Vec<String>,
+}
+
+pub(super) struct Connections {
+    pub(super) read: DatabaseConnection,
+    pub(super) write: DatabaseConnection,
+    pub(super) watch: DatabaseConnection,
+}
+
+/// Connects without touching the schema. `create` makes the file if it is missing. Another program's database is left
+/// exactly as it is unless `adopt`.
+pub(super) async fn connect(url: &str, create: bool, adopt: bool) -> Result<Connections, OpenError> {
+    if !url.starts_with("sqlite:") {
+        return Err(OpenError::UnsupportedEngine(without_password(url)));
+    }
+    match look(url, adopt).await {
+        Err(OpenError::Connect { .. }) if create => {}
+        looked => _ = looked?,
+    }
+    let ours = |sqlite: SqliteConnectOptions| {
+        sqlite
+            .journal_mode(SqliteJournalMode::Wal)
+            // An answered success is on disk: WAL alone would lose the last commits with the power.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+    };
+    Ok(Connections {
+        write: sqlite(url, 1, move |sqlite| ours(sqlite).create_if_missing(create)).await?,
+        read: sqlite(url, READERS, ours).await?,
+        watch: sqlite(url, 1, ours).await?,
+    })
+}
+
+/// The state of the schema of a database that may be another program's; changes nothing, not even the journal mode.
+async fn look(url: &str, adopt: bool) -> Result<SchemaStatus, OpenError> {
+    let db = sqlite(url, 1, |sqlite| sqlite).await?;
+    let status = status(&db, adopt).await;
+    db.close().await?;
+    status
+}
+
+async fn sqlite(
+    url: &str,
+    connections: u32,
+    change: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
+) -> Result<DatabaseConnection, OpenError> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(connections)
+        .acquire_timeout(BUSY_TIMEOUT)
+        // A connection that is never closed keeps its page cache and prepared statements.
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| change(sqlite.busy_timeout(BUSY_TIMEOUT)));
+    Database::connect(options)
+        .await
+        .map_err(|source| OpenError::Connect { url: without_password(url), source })
+}
+
+/// Every write transaction takes the write lock at once: SQLite refuses to upgrade a reader whose snapshot is old.
+pub(super) fn write_transaction() -> TransactionOptions {
+    TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
+}
+
+/// Brings the schema up to date as `migrate` allows. Several processes may do this at once: the write lock lets
+/// one through, and the others find nothing left to do. All or nothing.
+pub(super) async fn migrate(write: &DatabaseConnection, migrate: Migrate) -> Result<SchemaStatus, OpenError> {
+    let transaction = write.begin_with_options(write_transaction()).await?;
+    let status = status(&transaction, migrate == Migrate::Adopt).await?;
+    if status.pending.is_empty() {
+        return Ok(status);
+    }
+    if migrate == Migrate::Never {
+        return Err(OpenError::Pending { pending: status.pending.join(", ") });
+    }
+    Migrator::up(&transaction, None).await?;
+    transaction.commit().await?;
+    Ok(status)
+}
+
+/// Reads the state of the schema. Another program's database is refused unless `adopt`.
+pub(super) async fn status<C: ConnectionTrait>(db: &C, adopt: bool) -> Result<SchemaStatus, OpenError> {
+    let tables = table_names(db).await?;
+    let mut applied = Vec::new();
+    if tables.iter().any(|name| name == MIGRATION_TABLE) {
+        applied = applied_migrations(db).await?;
+    } else if !tables.is_empty() && !adopt {
+        let shown = tables.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+        return Err(OpenError::NotOurs { tables: shown });
+    }
+    let known = migrations::names();
+    if let Some(newer) = applied.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(OpenError::Newer { migration: newer.clone() });
+    }
+    let pending =
+        known.iter().filter(|name| !applied.iter().any(|done| done == *name)).map(|name| (*name).to_owned()).collect();
+    Ok(SchemaStatus { applied, pending })
+}
+
+/// The tables of this database that are not the engine's own.
+async fn table_names<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, OpenError> {
+    let query = Query::select()
+        .column("name")
+        .from("sqlite_master")
+        .and_where(Expr::col("type").eq("table"))
+        .and_where(Expr::col("name").not_like("sqlite_%"))
+        .take();
+    names(db, &query).await
+}
+
+async fn applied_migrations<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, OpenError> {
+    let query = Query::select().expr_as(Expr::col("version"), "name").from(MIGRATION_TABLE).order_by("version", Order::Asc).take();
+    names(db, &query).await
+}
+
+async fn names<C: ConnectionTrait>(db: &C, query: &SelectStatement) -> Result<Vec<String>, OpenError> {
+    let rows = db.query_all(query).await?;
+    rows.iter().map(|row| row.try_get("", "name").map_err(OpenError::from)).collect()
+}
+
+/// A database URL that may be shown.
+pub fn without_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // Only URLs that cannot have a password refuse this.
+            let _ = parsed.set_password(Some("…"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+/// The SQL of the missing migrations. Makes no file and changes nothing.
+pub(super) async fn pending_sql(url: &str) -> Result<String, OpenError> {
+    let pending = match look(url, true).await {
+        Ok(status) => status.pending,
+        // No database yet: everything is missing.
+        Err(OpenError::Connect { .. }) => migrations::names().into_iter().map(str::to_owned).collect(),
+        Err(error) => return Err(error),
+    };
+    Ok(migrations::sql(DbBackend::Sqlite, &pending))
+}

@@ -1,0 +1,301 @@
+//! Accounts: finding, making, changing, ending.
+
+use mapae_password::HashText;
+use mapae_verify::Scopes;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::LikeExpr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::user::{self, Column, Entity};
+use super::{Change, Store, StoreError, Tx};
+use crate::domain::user::{NewUser, ProfileChange, folded};
+use crate::domain::{EmailAddress, User, UserId, UserName};
+
+/// What a person signs in with.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// A user name.
+    Name(UserName),
+    /// An e-mail address.
+    Email(EmailAddress),
+}
+
+impl Login {
+    /// Reads a name or, if it holds an `@`, an address. `None` for what can be nobody's.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.contains(['@', '\u{ff20}', '\u{fe6b}']) {
+            EmailAddress::parse(text).ok().map(Self::Email)
+        } else {
+            UserName::parse(text).ok().map(Self::Name)
+        }
+    }
+}
+
+/// An account with its password hash, for the one function that checks passwords.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The account.
+    pub user: User,
+    /// The stored hash.
+    pub hash: HashText,
+}
+
+/// One page of accounts, oldest first.
+#[derive(Clone, Debug)]
+pub struct UserPage {
+    /// The accounts of this page.
+    pub users: Vec<User>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<UserId>,
+}
+
+impl Store {
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn user_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        let row = Entity::find_by_id(id.as_str()).one(&self.0.read).await?;
+        row.map(to_user).transpose()
+    }
+
+    /// The account of this name or address, with its hash.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn credential_by_login(&self, login: &Login) -> Result<Option<Credential>, StoreError> {
+        let is_login = match login {
+            Login::Name(name) => Column::UsernameCanonical.eq(name.canonical()),
+            Login::Email(email) => Column::EmailCanonical.eq(email.canonical()),
+        };
+        let row = Entity::find().filter(is_login).one(&self.0.read).await?;
+        row.map(to_credential).transpose()
+    }
+
+    /// The account with this id, with its hash.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn credential_by_id(&self, id: &UserId) -> Result<Option<Credential>, StoreError> {
+        let row = Entity::find_by_id(id.as_str()).one(&self.0.read).await?;
+        row.map(to_credential).transpose()
+    }
+
+    /// Up to `limit` accounts after `after`, ordered by id, whose name, address or full name contains `search`
+    /// (letter case, width and Unicode form make no difference).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn list_users(
+        &self,
+        search: Option<&str>,
+        after: Option<&UserId>,
+        limit: u64,
+    ) -> Result<UserPage, StoreError> {
+        let mut query = Entity::find().order_by_asc(Column::Id).limit(limit + 1);
+        if let Some(after) = after {
+            query = query.filter(Column::Id.gt(after.as_str()));
+        }
+        if let Some(search) = search {
+            let escaped = folded(search).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            query = query.filter(Column::Search.like(LikeExpr::new(format!("%{escaped}%")).escape('\\')));
+        }
+        let mut rows = query.all(&self.0.read).await?;
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let users = rows.into_iter().map(to_user).collect::<Result<Vec<_>, _>>()?;
+        let next = if more { users.last().map(|user| user.id.clone()) } else { None };
+        Ok(UserPage { users, next })
+    }
+
+    /// How many accounts hold `scope` and are not disabled.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn any_user_holds(&self, scope: &str) -> Result<bool, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::Disabled.eq(false))
+            .filter(Column::Scopes.contains(scope))
+            .all(&self.0.read)
+            .await?;
+        for row in rows {
+            if to_user(row)?.scopes.contains(scope) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Tx {
+    /// The account with this id, as this transaction sees it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        let row = Entity::find_by_id(id.as_str()).one(&self.inner).await?;
+        row.map(to_user).transpose()
+    }
+
+    /// The account with this id and its hash, as this transaction sees them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn credential(&self, id: &UserId) -> Result<Option<Credential>, StoreError> {
+        let row = Entity::find_by_id(id.as_str()).one(&self.inner).await?;
+        row.map(to_credential).transpose()
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`StoreError::UsernameTaken`] or [`StoreError::EmailTaken`] if another account has the name or address.
+    pub async fn insert_user(&mut self, new: NewUser, hash: &HashText) -> Result<User, StoreError> {
+        let now = self.now();
+        let (username, username_canonical) = new.username.as_ref().map(name_columns).unzip();
+        let (email, email_canonical) = new.email.as_ref().map(email_columns).unzip();
+        let row = user::ActiveModel {
+            id: Set(new.id.to_string()),
+            search: Set(search_text([&username, &email, &email_canonical, &new.full_name])),
+            username: Set(username),
+            username_canonical: Set(username_canonical),
+            email: Set(email),
+            email_canonical: Set(email_canonical),
+            full_name: Set(new.full_name),
+            password_hash: Set(hash.as_str().to_owned()),
+            disabled: Set(false),
+            scopes: Set(new.scopes.to_string()),
+            created_at: Set(now),
+            updated_at: Set(now),
+        }
+        .insert(&self.inner)
+        .await?;
+        to_user(row)
+    }
+
+    /// Changes names and addresses; `false` if there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError::UsernameTaken`] or [`StoreError::EmailTaken`] if another account has the name or address.
+    pub async fn update_profile(&mut self, id: &UserId, change: ProfileChange) -> Result<bool, StoreError> {
+        let Some(mut user) = Entity::find_by_id(id.as_str()).one(&self.inner).await? else {
+            return Ok(false);
+        };
+        if let Some(username) = change.username {
+            (user.username, user.username_canonical) = username.as_ref().map(name_columns).unzip();
+        }
+        if let Some(email) = change.email {
+            (user.email, user.email_canonical) = email.as_ref().map(email_columns).unzip();
+        }
+        if let Some(full_name) = change.full_name {
+            user.full_name = full_name;
+        }
+        let row = user::ActiveModel {
+            search: Set(search_text([&user.username, &user.email, &user.email_canonical, &user.full_name])),
+            username: Set(user.username),
+            username_canonical: Set(user.username_canonical),
+            email: Set(user.email),
+            email_canonical: Set(user.email_canonical),
+            full_name: Set(user.full_name),
+            updated_at: Set(self.now()),
+            ..Default::default()
+        };
+        self.update(id, row, None).await
+    }
+
+    /// Replaces the password hash if it still is `expected`; `false` if it is not, or there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn replace_password_hash(
+        &mut self,
+        id: &UserId,
+        expected: Option<&HashText>,
+        new: &HashText,
+    ) -> Result<bool, StoreError> {
+        let row = user::ActiveModel {
+            password_hash: Set(new.as_str().to_owned()),
+            updated_at: Set(self.now()),
+            ..Default::default()
+        };
+        self.update(id, row, expected).await
+    }
+
+    /// Disables or enables an account; `false` if there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn set_disabled(&mut self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
+        let row = user::ActiveModel { disabled: Set(disabled), updated_at: Set(self.now()), ..Default::default() };
+        self.update(id, row, None).await
+    }
+
+    /// Replaces the scopes that an account holds; `false` if there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn set_scopes(&mut self, id: &UserId, scopes: &Scopes) -> Result<bool, StoreError> {
+        let row =
+            user::ActiveModel { scopes: Set(scopes.to_string()), updated_at: Set(self.now()), ..Default::default() };
+        self.update(id, row, None).await
+    }
+
+    /// Removes an account and its sessions; `false` if there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn delete_user(&mut self, id: &UserId) -> Result<bool, StoreError> {
+        self.end_sessions(id, None).await?;
+        let deleted = Entity::delete_by_id(id.as_str()).exec(&self.inner).await?.rows_affected;
+        self.changed(Change::User(id.to_string())).await?;
+        Ok(deleted == 1)
+    }
+
+    async fn update(
+        &mut self,
+        id: &UserId,
+        row: user::ActiveModel,
+        expected_hash: Option<&HashText>,
+    ) -> Result<bool, StoreError> {
+        let mut query = Entity::update_many().set(row).filter(Column::Id.eq(id.as_str()));
+        if let Some(expected) = expected_hash {
+            query = query.filter(Column::PasswordHash.eq(expected.as_str()));
+        }
+        let updated = query.exec(&self.inner).await?.rows_affected;
+        self.changed(Change::User(id.to_string())).await?;
+        Ok(updated == 1)
+    }
+}
+
+/// All that a search may find of an account, in one text.
+fn search_text(names: [&Option<String>; 4]) -> String {
+    let names: Vec<String> = names.into_iter().flatten().map(|name| folded(name)).collect();
+    names.join("\n")
+}
+
+fn name_columns(name: &UserName) -> (String, String) {
+    (name.display().to_owned(), name.canonical().to_owned())
+}
+
+fn email_columns(email: &EmailAddress) -> (String, String) {
+    (email.as_given().to_owned(), email.canonical().to_owned())
+}
+
+fn to_user(row: user::Model) -> Result<User, StoreError> {
+    let corrupt = |why: &str| StoreError::Corrupt { table: "mapae_user", why: why.to_owned() };
+    Ok(User {
+        id: UserId::new(row.id).ok_or_else(|| corrupt("the id is no account id"))?,
+        username: row.username,
+        email: row.email,
+        full_name: row.full_name,
+        disabled: row.disabled,
+        scopes: Scopes::parse(&row.scopes).map_err(|error| corrupt(&error.to_string()))?,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+fn to_credential(mut row: user::Model) -> Result<Credential, StoreError> {
+    let hash = HashText::new(std::mem::take(&mut row.password_hash));
+    Ok(Credential { user: to_user(row)?, hash })
+}
