@@ -1,0 +1,122 @@
+//! `mapae serve`
+
+use mapae::Mapae;
+use mapae::domain::DeclaredScope;
+use mapae::domain::scope::Admin;
+use mapae::service::accounts::{AccountError, NewAccount};
+use mapae_verify::Scopes;
+
+use super::{Failure, print, sentence};
+use crate::config::{Config, FirstAdmin, reason};
+use crate::listener::{self, StopSignals};
+use crate::{data_dir, service, telemetry};
+
+/// Serves until told to stop. `again` are the flags by which another command finds the same database.
+pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
+    let stop = StopSignals::catch()?;
+    // Before anything is made: two servers must not start in one place by mistake.
+    let listener = listener::bind(&config.listen).await?;
+    let address =
+        listener.local_addr().map_err(|error| Failure::command(format!("The address is lost: {}.", reason(&error))))?;
+    let base_url = config.base_url(address.port());
+    let first = !config.database.exists();
+
+    let (mapae, made) = service::start(&config, base_url).await?;
+    if let Some(admin) = &config.first_admin {
+        make_first_admin(&mapae, admin).await?;
+    }
+    let has_admin = mapae.store().any_user_holds(Admin::NAME).await.map_err(sentence)?;
+    let background = mapae.watch().await.map_err(sentence)?;
+    made.keep();
+    let started = Started { address: address.to_string(), mapae: &mapae, config: &config, first, has_admin, again };
+    started.announce()?;
+
+    listener::serve(listener, mapae::http::app(mapae.clone()), config.shutdown_grace, stop).await;
+    drop(background);
+    mapae.store().close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Makes the configured administrator, unless there is one already or the address is somebody's: an account that
+/// somebody made for himself is never raised.
+async fn make_first_admin(mapae: &Mapae, admin: &FirstAdmin) -> Result<(), Failure> {
+    if mapae.store().any_user_holds(Admin::NAME).await.map_err(sentence)? {
+        return Ok(());
+    }
+    let scopes = Scopes::parse(Admin::NAME).map_err(sentence)?.union(&mapae.settings().default_scopes);
+    let account = NewAccount {
+        email: Some(admin.email.clone()),
+        username: None,
+        full_name: None,
+        password: admin.password.clone(),
+    };
+    match mapae.add_account(account, Some(scopes)).await {
+        Ok(user) => tracing::info!(user = %user.id, "the first administrator was made"),
+        Err(AccountError::EmailTaken) => tracing::warn!(
+            "there is no administrator, but the address of MAPAE_ADMIN_EMAIL has an account already, which is left as \
+             it is: make it one with `mapae user grant ADDRESS mapae:admin`"
+        ),
+        Err(error) => {
+            let reason = error.to_string();
+            return Err(Failure::command(format!("The administrator of MAPAE_ADMIN_EMAIL cannot be made: {reason}")));
+        }
+    }
+    Ok(())
+}
+
+/// What there is to say after the start.
+struct Started<'a> {
+    address: String,
+    mapae: &'a Mapae,
+    config: &'a Config,
+    first: bool,
+    has_admin: bool,
+    again: &'a str,
+}
+
+impl Started<'_> {
+    fn announce(&self) -> Result<(), Failure> {
+        let url = &self.mapae.settings().base_url;
+        let docs = format!("{url}/docs");
+        let database = service::absolute(&self.config.database);
+        let key = match self.config.master_key {
+            Some(_) => None,
+            None => Some(service::absolute(&data_dir::key_path(self.config))),
+        };
+        let make_admin = (!self.has_admin).then(|| format!("mapae user add NAME --admin{}", self.again));
+        if telemetry::is_json(self.config.log_format) {
+            tracing::info!(
+                version = mapae::VERSION,
+                address = self.address,
+                url = %url,
+                docs,
+                database = %database.display(),
+                master_key = key.as_ref().map(|key| key.display().to_string()),
+                first_start = self.first,
+                make_administrator = make_admin,
+                "listening"
+            );
+            if let Some(key) = key.filter(|_| self.first) {
+                tracing::info!(master_key = %key.display(), "back up the master key together with the database");
+            }
+            return Ok(());
+        }
+        let mut text = format!("Mapae {} listens on {}\n\n", mapae::VERSION, self.address);
+        let mut line = |name: &str, what: &str| text.push_str(&format!("  {name:<13}{what}\n"));
+        line("Address", url.as_str());
+        line("Docs", &docs);
+        line("Database", &database.display().to_string());
+        if let Some(key) = &key {
+            line("Master key", &key.display().to_string());
+            if self.first {
+                line("", "Back it up together with the database, which is of no use without it.");
+            }
+        }
+        if let Some(command) = &make_admin {
+            line("First admin", command);
+        }
+        text.push('\n');
+        print(&text)
+    }
+}

@@ -1,0 +1,391 @@
+//! From single values to a configuration whose parts fit together.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mapae::domain::scope::{Admin, DeclaredScope};
+use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText};
+use mapae::settings::Signing;
+use mapae_password::Argon2Params;
+use mapae_verify::{Algorithm, Scopes};
+use url::{Host, Url};
+
+use super::checked::{Config, FirstAdmin, LogFormat};
+use super::database;
+use super::listen::{Listen, Part};
+use super::resolve::{Resolved, read_secret};
+use super::table::setting;
+use super::value::Value;
+use super::weak_keys::weakness;
+
+/// Checks everything, fills the defaults that follow other settings into `resolved`, and makes the configuration if
+/// nothing is wrong.
+pub(crate) fn check(
+    resolved: &mut [Resolved],
+    problems: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Option<Config> {
+    let before = problems.len();
+    let mut checker = Checker { resolved, problems, warnings };
+    let listen = checker.listen();
+    let base_url = checker.base_url(&listen);
+    let data_dir = PathBuf::from(checker.text("data_dir").unwrap_or_default());
+    let database = checker.database(&data_dir);
+    let (signing, master_key) = checker.keys();
+    let audience = checker.audience();
+    let signup_open = checker.signup(&listen);
+    let (scopes, default_scopes) = checker.scopes();
+    let config = Config {
+        base_url,
+        database,
+        data_dir,
+        signing,
+        master_key,
+        access_token_lifetime: checker.lifetime(),
+        leeway: checker.number("leeway_seconds"),
+        audience,
+        signup_open,
+        scopes,
+        default_scopes,
+        cors_origins: checker.cors_origins(),
+        password_min_length: checker.number("password_min_length"),
+        argon2: checker.argon2(),
+        hash_threads: checker.hash_threads(),
+        hash_queue: checker.number("hash_queue"),
+        body_limit_bytes: checker.number::<usize>("body_limit_kib") * 1024,
+        request_timeout: checker.seconds("request_timeout_seconds"),
+        shutdown_grace: checker.seconds("shutdown_grace_seconds"),
+        log_format: match checker.text("log_format").as_deref() {
+            Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            _ => LogFormat::Auto,
+        },
+        log_level: checker.text("log_level").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO),
+        first_admin: checker.first_admin(),
+        migrate: !matches!(checker.get("no_migrate").value, Some(Value::Switch(true))),
+        listen,
+    };
+    (checker.problems.len() == before).then_some(config)
+}
+
+/// One pass over the settings. A value that was refused earlier reads as its type's default here, which is harmless:
+/// its problem already keeps the configuration from being used.
+struct Checker<'a> {
+    resolved: &'a mut [Resolved],
+    problems: &'a mut Vec<String>,
+    warnings: &'a mut Vec<String>,
+}
+
+impl Checker<'_> {
+    fn get(&self, name: &str) -> &Resolved {
+        let position = self.resolved.iter().position(|one| one.setting.name == name);
+        &self.resolved[position.expect("the name of a setting in the table")]
+    }
+
+    /// Keeps the value that is really used, so that it is shown.
+    fn set(&mut self, name: &str, value: Value) {
+        if let Some(one) = self.resolved.iter_mut().find(|one| one.setting.name == name) {
+            one.value = Some(value);
+        }
+    }
+
+    fn refuse(&mut self, name: &str, reason: &str) {
+        let sentence = format!("{} {reason}.", self.get(name).subject());
+        self.problems.push(sentence);
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match &self.get(name).value {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        match &self.get(name).value {
+            Some(Value::List(items)) => items.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn secret(&self, name: &str) -> Option<SecretText> {
+        match &self.get(name).value {
+            Some(Value::Secret(secret)) => Some(secret.clone()),
+            _ => None,
+        }
+    }
+
+    fn number<N: TryFrom<u64> + Default>(&self, name: &str) -> N {
+        match self.get(name).value {
+            Some(Value::Integer(number)) => N::try_from(number).unwrap_or_default(),
+            _ => N::default(),
+        }
+    }
+
+    fn seconds(&self, name: &str) -> Duration {
+        Duration::from_secs(self.number(name))
+    }
+
+    fn listen(&self) -> Listen {
+        let part = self.text("listen").and_then(|text| Part::parse(&text).ok()).unwrap_or_default();
+        Listen { host: part.host.unwrap_or_default(), port: part.port.unwrap_or_default() }
+    }
+
+    fn base_url(&mut self, listen: &Listen) -> Option<BaseUrl> {
+        let Some(text) = self.text("base_url") else {
+            if !self.get("base_url").is_given() && !listen.host.is_empty() {
+                let local = listen.local_url(listen.port);
+                if !listen.is_loopback() {
+                    self.warnings.push(format!(
+                        "base_url is not set, so tokens name {local} as their issuer; set MAPAE_BASE_URL to the URL \
+                         that clients use."
+                    ));
+                }
+                self.set("base_url", Value::Text(local));
+            }
+            return None;
+        };
+        match BaseUrl::parse(&text) {
+            Ok(url) => {
+                if !url.is_https() && !is_loopback_url(&url) {
+                    self.warnings.push(format!(
+                        "{} is not https, so passwords and tokens can be read on the way.",
+                        self.get("base_url").subject()
+                    ));
+                }
+                self.set("base_url", Value::Text(url.to_string()));
+                Some(url)
+            }
+            Err(error) => {
+                self.refuse("base_url", &format!("cannot be used: {error}"));
+                None
+            }
+        }
+    }
+
+    fn database(&mut self, data_dir: &Path) -> PathBuf {
+        let Some(url) = self.secret("database_url") else {
+            let path = data_dir.join("mapae.db");
+            if !self.get("database_url").is_given() {
+                self.set("database_url", Value::Secret(SecretText::new(format!("sqlite:///{}", path.display()))));
+            }
+            return path;
+        };
+        match database::sqlite_path(url.expose()) {
+            Ok(path) => {
+                if database::has_parameters(url.expose()) {
+                    let subject = self.get("database_url").subject();
+                    self.warnings.push(format!("The parameters after ? in {subject} are not used."));
+                }
+                path
+            }
+            Err(reason) => {
+                self.refuse("database_url", &reason);
+                PathBuf::new()
+            }
+        }
+    }
+
+    /// The two roots of trust: what signs HS256 tokens never protects anything else, since every verifier has it.
+    fn keys(&mut self) -> (Signing, Option<SecretText>) {
+        let (secret_key, master_key) = (self.secret("secret_key"), self.secret("master_key"));
+        if let Some(key) = &master_key {
+            self.check_key("master_key", key);
+        }
+        let algorithm = match self.text("algorithm").as_deref() {
+            Some("HS256") => {
+                let secret = self.shared_secret(secret_key, master_key.as_ref());
+                return (Signing::SharedSecret(Algorithm::HS256, secret), master_key);
+            }
+            Some("EdDSA") => Algorithm::EdDSA,
+            Some("RS256") => Algorithm::RS256,
+            _ => Algorithm::ES256,
+        };
+        match (&secret_key, &master_key) {
+            (Some(_), Some(_)) => {
+                let (unused, used) = (self.get("secret_key").subject(), self.get("master_key").subject());
+                self.warnings.push(format!("{unused} is not used, since {used} is given and ALGORITHM is not HS256."));
+            }
+            (Some(key), None) => self.check_key("secret_key", key),
+            (None, _) => {}
+        }
+        (Signing::Generated(algorithm), master_key.or(secret_key))
+    }
+
+    fn shared_secret(&mut self, secret_key: Option<SecretText>, master_key: Option<&SecretText>) -> SecretText {
+        match &secret_key {
+            // Two settings of one person: there is nobody to whom the time of this comparison could tell anything.
+            Some(key) if Some(key) == master_key => {
+                let (one, other) = (self.get("secret_key").subject(), self.get("master_key").subject());
+                self.problems.push(format!(
+                    "{one} and {other} are the same; whoever checks HS256 tokens has the first, so make another for \
+                     the second with `mapae secret generate`."
+                ));
+            }
+            Some(key) => self.check_key("secret_key", key),
+            None if self.get("secret_key").is_given() => {}
+            None => self.refuse(
+                "algorithm",
+                "is HS256, which signs with SECRET_KEY, but SECRET_KEY is not set: set it to what `mapae secret \
+                 generate` prints, or leave ALGORITHM unset for a key that Mapae makes itself",
+            ),
+        }
+        secret_key.unwrap_or_else(|| SecretText::new(String::new()))
+    }
+
+    fn check_key(&mut self, name: &str, key: &SecretText) {
+        if let Some(weakness) = weakness(key.expose()) {
+            self.refuse(name, &format!("{weakness}. Set it to what `mapae secret generate` prints"));
+        }
+    }
+
+    fn lifetime(&mut self) -> u32 {
+        let minutes: u32 = self.number("access_token_expire_minutes");
+        if minutes > 60 {
+            self.warnings.push(format!(
+                "{} is {minutes}: a stolen access token works that many minutes on servers that only check its \
+                 signature; 60 or fewer is advised.",
+                self.get("access_token_expire_minutes").subject()
+            ));
+        }
+        minutes * 60
+    }
+
+    fn audience(&mut self) -> Vec<String> {
+        let audience = self.list("audience");
+        if audience.is_empty()
+            && let Some(base_url) = self.text("base_url")
+        {
+            self.set("audience", Value::List(vec![base_url]));
+        }
+        audience
+    }
+
+    fn signup(&mut self, listen: &Listen) -> bool {
+        if let Some(word) = self.text("signup") {
+            return word == "open";
+        }
+        let open = listen.is_loopback();
+        if !self.get("signup").is_given() && !listen.host.is_empty() {
+            self.set("signup", Value::Text(if open { "open" } else { "closed" }.to_owned()));
+        }
+        open
+    }
+
+    fn scopes(&mut self) -> (ScopeCatalogue, Scopes) {
+        let mut catalogue = ScopeCatalogue::default();
+        let declared = match &self.get("scopes").value {
+            Some(Value::Scopes(scopes)) => scopes.clone(),
+            _ => BTreeMap::new(),
+        };
+        for (name, description) in &declared {
+            if description.is_empty() {
+                self.refuse("scopes", &format!("gives no description for {name:?}"));
+            } else if let Err(error) = catalogue.declare(name, description) {
+                self.refuse("scopes", &format!("cannot be used: {error}"));
+            }
+        }
+        let defaults = Scopes::parse(&self.list("default_scopes").join(" "));
+        match &defaults {
+            Ok(scopes) if scopes.contains(Admin::NAME) => {
+                self.refuse("default_scopes", "has mapae:admin, which would make everybody an administrator");
+            }
+            Ok(scopes) => {
+                if let Err(error) = catalogue.check(scopes) {
+                    self.refuse("default_scopes", &format!("cannot be used: {error}"));
+                }
+            }
+            Err(error) => self.refuse("default_scopes", &format!("cannot be used: {error}")),
+        }
+        (catalogue, defaults.unwrap_or_default())
+    }
+
+    fn cors_origins(&mut self) -> Vec<String> {
+        let mut origins = Vec::new();
+        for text in self.list("cors_origins") {
+            match origin(&text) {
+                Some(origin) => origins.push(origin),
+                None => self.refuse(
+                    "cors_origins",
+                    &format!("has {text:?}, which is not an origin such as https://app.example.com"),
+                ),
+            }
+        }
+        if !origins.is_empty() {
+            self.set("cors_origins", Value::List(origins.clone()));
+        }
+        origins
+    }
+
+    fn hash_threads(&mut self) -> NonZeroUsize {
+        if let Some(threads) = NonZeroUsize::new(self.number("hash_threads")) {
+            return threads;
+        }
+        // Cores that cannot be counted are taken for one.
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        if !self.get("hash_threads").is_given() {
+            self.set("hash_threads", Value::Integer(cores.get() as u64));
+        }
+        cores
+    }
+
+    fn argon2(&mut self) -> Argon2Params {
+        let memory_kib: u32 = self.number("argon2_memory_kib");
+        let params = Argon2Params::new(memory_kib, self.number("argon2_iterations"), self.number("argon2_parallelism"));
+        let refused_already = memory_kib == 0;
+        if let (Err(error), false) = (&params, refused_already) {
+            self.refuse("argon2_memory_kib", &format!("cannot be used: {error}"));
+        } else if (1..7_168).contains(&memory_kib) {
+            self.warnings.push(format!(
+                "{} is {memory_kib}: less than OWASP advises, so stolen hashes are cheap to guess.",
+                self.get("argon2_memory_kib").subject()
+            ));
+        }
+        params.unwrap_or_default()
+    }
+
+    fn first_admin(&mut self) -> Option<FirstAdmin> {
+        let (email, file) = (self.text("admin_email"), self.text("admin_password_file"));
+        match (email, file) {
+            (Some(email), Some(file)) => match read_secret(Path::new(&file)) {
+                Ok(password) => Some(FirstAdmin { email, password }),
+                Err(reason) => {
+                    self.refuse("admin_password_file", &format!("names the file {file}, which {reason}"));
+                    None
+                }
+            },
+            (Some(_), None) if !self.get("admin_password_file").is_given() => {
+                let other = setting("admin_password_file").variable();
+                self.refuse("admin_email", &format!("is given without {other}; give both or neither"));
+                None
+            }
+            (None, Some(_)) if !self.get("admin_email").is_given() => {
+                let other = setting("admin_email").variable();
+                self.refuse("admin_password_file", &format!("is given without {other}; give both or neither"));
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_loopback_url(url: &BaseUrl) -> bool {
+    match Url::parse(url.as_str()).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// An origin in the form in which browsers send it.
+fn origin(text: &str) -> Option<String> {
+    let url = BaseUrl::parse(text).ok()?;
+    (url.origin() == url.as_str()).then(|| url.to_string())
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

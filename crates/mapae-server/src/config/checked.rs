@@ -1,0 +1,72 @@
+//! The configuration as the rest of the program uses it: typed, checked, complete.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText};
+use mapae::settings::Signing;
+use mapae_password::Argon2Params;
+use mapae_verify::Scopes;
+
+use super::listen::Listen;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    Text,
+    Json,
+}
+
+/// The first administrator of an unattended start.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstAdmin {
+    pub(crate) email: String,
+    pub(crate) password: SecretText,
+}
+
+/// Configuration in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: Listen,
+    pub(crate) data_dir: PathBuf,
+    /// The SQLite file.
+    pub(crate) database: PathBuf,
+    /// As configured; see [`Config::base_url`].
+    pub(crate) base_url: Option<BaseUrl>,
+    pub(crate) signing: Signing,
+    /// The master key, unless it is in the data directory.
+    pub(crate) master_key: Option<SecretText>,
+    /// In seconds.
+    pub(crate) access_token_lifetime: u32,
+    /// In seconds.
+    pub(crate) leeway: u32,
+    /// Empty means the base URL.
+    pub(crate) audience: Vec<String>,
+    pub(crate) signup_open: bool,
+    pub(crate) scopes: ScopeCatalogue,
+    pub(crate) default_scopes: Scopes,
+    /// Origins as browsers write them.
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) password_min_length: usize,
+    pub(crate) argon2: Argon2Params,
+    pub(crate) hash_threads: NonZeroUsize,
+    pub(crate) hash_queue: usize,
+    pub(crate) body_limit_bytes: usize,
+    pub(crate) request_timeout: Duration,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log_level: tracing::Level,
+    pub(crate) first_admin: Option<FirstAdmin>,
+    pub(crate) migrate: bool,
+}
+
+impl Config {
+    /// The URL by which clients reach the server, when it listens on `port` (which `listen` may have left open).
+    pub(crate) fn base_url(&self, port: u16) -> BaseUrl {
+        let local = || BaseUrl::parse(&self.listen.local_url(port)).expect("host and port were checked");
+        self.base_url.clone().unwrap_or_else(local)
+    }
+}

@@ -1,0 +1,328 @@
+//! The one table of settings. A setting's word is the same everywhere: `listen` in `mapae.toml`, `MAPAE_LISTEN` in the
+//! environment and in `.env`, `--listen` on the command line.
+
+/// What a setting holds, and so how its text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// A path, relative to the working directory unless absolute.
+    Path,
+    /// A whole number between two bounds, both included.
+    Integer { min: u64, max: u64 },
+    /// True or false.
+    Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Several texts: an array in TOML, separated by commas or blanks elsewhere.
+    List,
+    /// Scope names with their descriptions: a table in TOML, `name=description;name=description` elsewhere.
+    Scopes,
+    /// A secret. It may come from a file, and no part of it is ever shown.
+    Secret,
+    /// The database's address, which may hold a password.
+    DatabaseUrl,
+}
+
+impl Kind {
+    /// Whether the value may come as `…_FILE`, and is kept out of every output.
+    pub(crate) fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::DatabaseUrl)
+    }
+}
+
+/// What holds when no source gives the setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Default {
+    /// This text, read as if it had been given.
+    Is(&'static str),
+    /// Worked out from other settings or the machine; the text says how.
+    From(&'static str),
+    /// Nothing; the text says what that means.
+    Unset(&'static str),
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The word, in snake case.
+    pub(crate) name: &'static str,
+    /// An environment variable of the tutorials that means the same.
+    pub(crate) alias: Option<&'static str>,
+    /// What it holds.
+    pub(crate) kind: Kind,
+    /// What holds when it is not given.
+    pub(crate) default: Default,
+    /// Whether `mapae --help` lists it.
+    pub(crate) common: bool,
+    /// One line for people.
+    pub(crate) help: &'static str,
+    /// Words that people try instead, for the suggestion after an unknown name.
+    pub(crate) hints: &'static [&'static str],
+}
+
+impl Setting {
+    /// The environment variable: `MAPAE_LISTEN`.
+    pub(crate) fn variable(&self) -> String {
+        format!("MAPAE_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// The flag without its dashes: `listen`.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// Whether the value itself may stand on the command line, where other users of the machine can read it.
+    pub(crate) fn has_plain_flag(&self) -> bool {
+        self.kind != Kind::Secret
+    }
+}
+
+/// The setting of that name. Only called with names that are in the table.
+pub(crate) fn setting(name: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.name == name).expect("the name of a setting in the table")
+}
+
+const BASE: Setting = Setting {
+    name: "",
+    alias: None,
+    kind: Kind::Text,
+    default: Default::Unset("not set"),
+    common: false,
+    help: "",
+    hints: &[],
+};
+
+/// Every setting, in the order in which they are shown.
+pub(crate) static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "listen",
+        alias: Some("PORT"),
+        default: Default::Is("127.0.0.1:8080"),
+        common: true,
+        help: "Address and port to serve on; PORT changes the port alone",
+        hints: &["port", "host", "bind", "address", "addr"],
+        ..BASE
+    },
+    Setting {
+        name: "base_url",
+        default: Default::From("from listen"),
+        common: true,
+        help: "The URL by which clients reach this server; tokens name it as their issuer",
+        hints: &["issuer", "url", "public_url", "external_url", "domain"],
+        ..BASE
+    },
+    Setting {
+        name: "data_dir",
+        kind: Kind::Path,
+        default: Default::Is("./mapae-data"),
+        common: true,
+        help: "Directory of the database and the master key; made at the first start",
+        hints: &["data", "dir", "directory", "path", "home"],
+        ..BASE
+    },
+    Setting {
+        name: "database_url",
+        alias: Some("DATABASE_URL"),
+        kind: Kind::DatabaseUrl,
+        default: Default::From("mapae.db in data_dir"),
+        common: true,
+        help: "Database: sqlite:///relative/file.db or sqlite:////absolute/file.db",
+        hints: &["database", "db", "db_url"],
+    },
+    Setting {
+        name: "algorithm",
+        alias: Some("ALGORITHM"),
+        kind: Kind::Choice(&["ES256", "EdDSA", "RS256", "HS256"]),
+        default: Default::Is("ES256"),
+        common: true,
+        help: "How access tokens are signed; HS256 signs with SECRET_KEY",
+        hints: &["alg", "jwt_algorithm"],
+    },
+    Setting {
+        name: "secret_key",
+        alias: Some("SECRET_KEY"),
+        kind: Kind::Secret,
+        common: true,
+        help: "Key of HS256 tokens; with another ALGORITHM it serves as the master key",
+        hints: &["secret", "jwt_secret", "key"],
+        ..BASE
+    },
+    Setting {
+        name: "master_key",
+        kind: Kind::Secret,
+        default: Default::Unset("master.key in data_dir"),
+        common: true,
+        help: "Key that protects the keys in the database",
+        hints: &["encryption_key", "master"],
+        ..BASE
+    },
+    Setting {
+        name: "access_token_expire_minutes",
+        alias: Some("ACCESS_TOKEN_EXPIRE_MINUTES"),
+        kind: Kind::Integer { min: 1, max: 525_600 },
+        default: Default::Is("15"),
+        common: true,
+        help: "Lifetime of access tokens in minutes",
+        hints: &["expire", "expires", "token_lifetime", "lifetime", "ttl", "jwt_expire_minutes"],
+    },
+    Setting {
+        name: "audience",
+        kind: Kind::List,
+        default: Default::From("base_url"),
+        help: "Audiences that access tokens are made for",
+        hints: &["aud", "audiences"],
+        ..BASE
+    },
+    Setting {
+        name: "leeway_seconds",
+        kind: Kind::Integer { min: 0, max: 300 },
+        default: Default::Is("5"),
+        help: "How far another machine's clock may be off when this server checks a token's times, in seconds",
+        hints: &["leeway", "clock_skew"],
+        ..BASE
+    },
+    Setting {
+        name: "signup",
+        kind: Kind::Choice(&["open", "closed"]),
+        default: Default::From("open when listen is a loopback address, else closed"),
+        common: true,
+        help: "Whether anybody may make an account over HTTP",
+        hints: &["registration", "register", "allow_signup"],
+        ..BASE
+    },
+    Setting {
+        name: "scopes",
+        kind: Kind::Scopes,
+        default: Default::Unset("me and mapae:admin alone"),
+        help: "Scopes of your API with their descriptions; in the environment as name=description;name=description",
+        hints: &["scope"],
+        ..BASE
+    },
+    Setting {
+        name: "default_scopes",
+        kind: Kind::List,
+        default: Default::Is("me"),
+        help: "Scopes that a new account gets",
+        hints: &["default_scope"],
+        ..BASE
+    },
+    Setting {
+        name: "cors_origins",
+        kind: Kind::List,
+        default: Default::Unset("none: CORS is off"),
+        common: true,
+        help: "Origins of web pages that may call this server, such as https://app.example.com",
+        hints: &["cors", "allowed_origins", "origins", "cors_allowed_origins"],
+        ..BASE
+    },
+    Setting {
+        name: "password_min_length",
+        kind: Kind::Integer { min: 8, max: 128 },
+        default: Default::Is("8"),
+        help: "Fewest characters of a new password",
+        hints: &["min_password_length", "password_length"],
+        ..BASE
+    },
+    Setting {
+        name: "argon2_memory_kib",
+        kind: Kind::Integer { min: 8, max: 4_194_304 },
+        default: Default::Is("19456"),
+        help: "Argon2id memory of new password hashes, in KiB",
+        hints: &["argon2_memory", "memory"],
+        ..BASE
+    },
+    Setting {
+        name: "argon2_iterations",
+        kind: Kind::Integer { min: 1, max: 1_000 },
+        default: Default::Is("2"),
+        help: "Argon2id passes of new password hashes",
+        hints: &["argon2_time", "argon2_time_cost", "iterations"],
+        ..BASE
+    },
+    Setting {
+        name: "argon2_parallelism",
+        kind: Kind::Integer { min: 1, max: 64 },
+        default: Default::Is("1"),
+        help: "Argon2id lanes of new password hashes",
+        hints: &["argon2_lanes", "parallelism"],
+        ..BASE
+    },
+    Setting {
+        name: "hash_threads",
+        kind: Kind::Integer { min: 1, max: 1_024 },
+        default: Default::From("cores of this machine"),
+        help: "Password hashes computed at once",
+        hints: &["threads", "workers"],
+        ..BASE
+    },
+    Setting {
+        name: "hash_queue",
+        kind: Kind::Integer { min: 1, max: 65_536 },
+        default: Default::Is("256"),
+        help: "Password checks that may wait before the answer is 503",
+        hints: &["queue"],
+        ..BASE
+    },
+    Setting {
+        name: "body_limit_kib",
+        kind: Kind::Integer { min: 1, max: 10_240 },
+        default: Default::Is("64"),
+        help: "Largest request body, in KiB",
+        hints: &["body_limit", "max_body", "request_body_limit"],
+        ..BASE
+    },
+    Setting {
+        name: "request_timeout_seconds",
+        kind: Kind::Integer { min: 1, max: 600 },
+        default: Default::Is("30"),
+        help: "Longest time for one request, in seconds",
+        hints: &["timeout", "request_timeout"],
+        ..BASE
+    },
+    Setting {
+        name: "shutdown_grace_seconds",
+        kind: Kind::Integer { min: 0, max: 600 },
+        default: Default::Is("20"),
+        help: "How long running requests may take to finish after SIGTERM, in seconds",
+        hints: &["grace", "shutdown_timeout", "shutdown_grace"],
+        ..BASE
+    },
+    Setting {
+        name: "log_format",
+        kind: Kind::Choice(&["auto", "text", "json"]),
+        default: Default::Is("auto"),
+        help: "Log lines as text or JSON; auto is text on a terminal, else JSON",
+        hints: &["log", "logging"],
+        ..BASE
+    },
+    Setting {
+        name: "log_level",
+        kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        default: Default::Is("info"),
+        help: "Least important log lines to write",
+        hints: &["level", "verbosity", "debug"],
+        ..BASE
+    },
+    Setting {
+        name: "admin_email",
+        help: "Address of the first administrator, made once at an unattended start",
+        hints: &["admin", "first_superuser", "superuser"],
+        ..BASE
+    },
+    Setting {
+        name: "admin_password_file",
+        kind: Kind::Path,
+        help: "File with the password of admin_email",
+        hints: &["admin_password", "first_superuser_password"],
+        ..BASE
+    },
+    Setting {
+        name: "no_migrate",
+        kind: Kind::Switch,
+        default: Default::Is("false"),
+        help: "Start only if the database needs no migration",
+        hints: &["migrate", "auto_migrate"],
+        ..BASE
+    },
+];

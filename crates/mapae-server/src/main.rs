@@ -1,0 +1,22 @@
+//! The `mapae` binary.
+
+mod cli;
+mod commands;
+mod config;
+mod data_dir;
+mod listener;
+mod service;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::from_args(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(status) => return status.into(),
+    };
+    match commands::run(cli, std::env::vars_os().collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report().into(),
+    }
+}

@@ -1,0 +1,115 @@
+//! From configuration to a running service.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mapae::domain::{BaseUrl, SystemRng};
+use mapae::settings::{HashPoolSettings, HttpSettings, Signup};
+use mapae::store::{Migrate, OpenError, Store};
+use mapae::{Mapae, Settings};
+use mapae_verify::{Clock, SystemClock};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::commands::{Failure, sentence};
+use crate::config::Config;
+use crate::data_dir::{self, DatabaseFile, Made};
+
+/// What stays as it is in the path of a database URL.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+
+/// The one clock of this process.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The database as the library names it.
+pub(crate) fn database_url(config: &Config) -> String {
+    let path = absolute(&config.database);
+    format!("sqlite://{}", percent_encode(path.as_os_str().as_bytes(), IN_PATH))
+}
+
+/// The path from the root on. Without a working directory it stays relative, and fails where it is used.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The library's settings, for a service that clients reach by `base_url`.
+pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
+    let mut settings = Settings::new(base_url);
+    settings.audience = config.audience.clone();
+    settings.signing = config.signing.clone();
+    settings.access_token_lifetime = config.access_token_lifetime;
+    settings.leeway = config.leeway;
+    settings.signup = if config.signup_open { Signup::Open } else { Signup::Closed };
+    settings.scopes = config.scopes.clone();
+    settings.default_scopes = config.default_scopes.clone();
+    settings.passwords.argon2 = config.argon2;
+    // What is set on purpose is not too expensive.
+    settings.passwords.limits.max_memory_kib = settings.passwords.limits.max_memory_kib.max(config.argon2.memory_kib());
+    settings.password_policy.min_length = config.password_min_length;
+    settings.hash_pool = HashPoolSettings { threads: config.hash_threads, queue: config.hash_queue };
+    settings.http = HttpSettings {
+        body_limit: config.body_limit_bytes,
+        request_timeout: config.request_timeout,
+        cors_origins: config.cors_origins.clone(),
+        ..HttpSettings::default()
+    };
+    settings
+}
+
+/// Starts the service for the server: on an empty place this makes everything.
+///
+/// # Errors
+/// A sentence that says what to do. Drop what was made, and nothing is left behind.
+pub(crate) async fn start(config: &Config, base_url: BaseUrl) -> Result<(Mapae, Made), Failure> {
+    let (key, made) = data_dir::prepare(config, needs_tables(config, false).await?, &SystemRng)?;
+    let migrate = if config.migrate { Migrate::Apply } else { Migrate::Never };
+    let store = Store::open(&database_url(config), false, migrate, clock()).await.map_err(sentence)?;
+    let mapae = Mapae::start(store, settings(config, base_url), key, clock()).await.map_err(sentence)?;
+    Ok((mapae, made))
+}
+
+/// Starts the service for a command that works on the database of a server, which may be running.
+///
+/// # Errors
+/// A sentence that says what to do, also when there is no database yet: making one in the wrong directory would only
+/// hide the mistake.
+pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
+    if data_dir::database_file(config)? == DatabaseFile::New {
+        return Err(Failure::command(format!(
+            "There is no database {} yet: start `mapae` once, or say where it is with --data-dir or MAPAE_DATA_DIR.",
+            config.database.display()
+        )));
+    }
+    // Before the key, so that another program's database is called that, and not one without a key.
+    let store = Store::open(&database_url(config), false, Migrate::Never, clock()).await.map_err(sentence)?;
+    let key = data_dir::find_key(config)?.ok_or_else(|| data_dir::key_is_missing(config))?;
+    let base_url = config.base_url(config.listen.port);
+    Mapae::attach(store, settings(config, base_url), key, clock()).await.map_err(sentence)
+}
+
+/// Makes or updates the tables; the names of the migrations that were missing.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) async fn migrate(config: &Config, adopt: bool) -> Result<Vec<String>, Failure> {
+    let (_key, made) = data_dir::prepare(config, needs_tables(config, adopt).await?, &SystemRng)?;
+    let migrate = if adopt { Migrate::Adopt } else { Migrate::Apply };
+    let status = Store::migrate(&database_url(config), false, migrate).await.map_err(sentence)?;
+    made.keep();
+    Ok(status.pending)
+}
+
+/// Whether our tables are not there yet, so that a key may be made together with them. Another program's database is
+/// refused unless it is adopted.
+async fn needs_tables(config: &Config, adopt: bool) -> Result<bool, Failure> {
+    if data_dir::database_file(config)? == DatabaseFile::New {
+        return Ok(true);
+    }
+    match Store::migrate(&database_url(config), false, Migrate::Never).await {
+        Ok(_) | Err(OpenError::Pending { .. }) => Ok(false),
+        Err(OpenError::NotOurs { .. }) if adopt => Ok(true),
+        Err(error) => Err(sentence(error)),
+    }
+}

@@ -1,0 +1,15 @@
+//! The binary as a process, with an environment of its own and a directory of its own.
+
+mod commands;
+mod config;
+mod config_refused;
+mod config_secrets;
+mod database;
+mod first_start;
+mod help;
+mod inspect;
+mod kill;
+mod running;
+mod server;
+mod support;
+mod walks;
