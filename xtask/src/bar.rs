@@ -1,0 +1,84 @@
+//! `cargo xtask test`: what every change must pass.
+
+use std::process::Command;
+
+use anyhow::{Result, anyhow};
+use clap::{Args, ValueEnum};
+
+use crate::debian::{self, Tool};
+use crate::process::{self, Stopwatch, cargo, line};
+
+/// What the tests drive from outside: a client that is not ours, and a browser.
+const TOOLS: &[Tool] = &[
+    Tool { program: "curl", package: "curl" },
+    Tool { program: "chromium", package: "chromium" },
+    Tool { program: "chromedriver", package: "chromium-driver" },
+];
+
+/// Options of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run only this part (may be repeated)
+    #[arg(long, value_name = "PART")]
+    only: Vec<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// cargo fmt --check
+    Fmt,
+    /// cargo clippy, warnings are errors
+    Clippy,
+    /// cargo doc, warnings are errors
+    Doc,
+    /// cargo test, with the programs that the tests need
+    Test,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Doc => "doc",
+            Self::Test => "test",
+        }
+    }
+
+    fn command(self) -> Command {
+        let mut cargo = cargo();
+        match self {
+            Self::Fmt => cargo.args(["fmt", "--all", "--check"]),
+            Self::Clippy => {
+                cargo.args(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+            }
+            Self::Doc => {
+                cargo.env("RUSTDOCFLAGS", "-D warnings");
+                cargo.args(["doc", "--workspace", "--no-deps", "--all-features"])
+            }
+            Self::Test => cargo.args(["test", "--workspace", "--all-features"]),
+        };
+        cargo
+    }
+}
+
+/// Runs the parts that were asked for, or all.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let all = Part::value_variants();
+    let parts: Vec<Part> =
+        all.iter().copied().filter(|part| options.only.is_empty() || options.only.contains(part)).collect();
+    if parts.contains(&Part::Test) {
+        debian::ensure("The test suite", TOOLS)?;
+    }
+    for (number, part) in parts.iter().enumerate() {
+        let name = part.name();
+        let mut command = part.command();
+        println!("==> {}/{} {name}: {}", number + 1, parts.len(), line(&command));
+        let stopwatch = Stopwatch::start();
+        process::run(&mut command).map_err(|error| {
+            anyhow!("{name}: {error:#}.\nTo repeat this part alone: cargo xtask test --only {name}")
+        })?;
+        println!("    {name} passed in {stopwatch}");
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Chores of this repository: `cargo xtask --help`.
+
+mod bar;
+mod bench;
+mod debian;
+mod process;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of this repository.
+///
+/// Everything that a task needs is set up by the task itself: on Debian, as root, missing packages are installed;
+/// elsewhere it says what to install.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check everything that a change must pass: format, lints, documentation, tests
+    ///
+    /// Stops at the first part that fails and says how to repeat that part alone. CI runs exactly this.
+    Test(bar::Options),
+    /// Measure `GET /users/me` against a bare axum server that answers the same bytes
+    ///
+    /// Builds both in release, signs up and in on a fresh server, loads the two in turns with wrk and prints medians
+    /// and their ratio. With two cores or more, the servers get one to themselves.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Test(options) => bar::run(&options),
+        Task::Bench(options) => bench::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
