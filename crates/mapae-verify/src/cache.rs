@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::quality::RandomState;
 use moka::sync::Cache;
 
 use crate::policy::Times;
@@ -81,7 +82,9 @@ type Token = Box<str>;
 
 /// Verified tokens by their whole text, bounded in bytes.
 pub(crate) struct TokenCache<C> {
-    entries: Cache<Token, Arc<Entry<C>>>,
+    /// Hashing half a KiB is a good part of a hit, hence a faster hasher; it is keyed too, and only verified tokens
+    /// come in.
+    entries: Cache<Token, Arc<Entry<C>>, RandomState>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -93,7 +96,7 @@ impl<C: Send + Sync + 'static> TokenCache<C> {
             .max_capacity(capacity)
             // The text of the token once as the key, and its claims about once more.
             .weigher(move |token: &Token, _| u32::try_from(2 * token.len() + per_entry).unwrap_or(u32::MAX))
-            .build();
+            .build_with_hasher(RandomState::default());
         Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 

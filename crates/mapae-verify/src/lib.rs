@@ -37,7 +37,11 @@
 //! ```
 
 mod algorithm;
+#[cfg(feature = "axum")]
+pub mod axum;
 mod base64;
+#[cfg(all(doctest, feature = "axum", feature = "remote"))]
+mod book;
 mod builder;
 mod cache;
 mod claims;
@@ -55,10 +59,15 @@ mod known_headers;
 mod pem;
 mod policy;
 mod registered;
+#[cfg(feature = "remote")]
+pub mod remote;
+mod required;
 mod scope;
 mod secret;
 mod signing;
 mod subject;
+#[cfg(any(feature = "axum", feature = "remote"))]
+mod token_error;
 mod verifier;
 mod weak;
 
@@ -74,7 +83,10 @@ pub use jws::{VerifiedJws, verify_jws};
 pub use key_set::{KeySet, SharedKeys, SkippedKey};
 pub use keys::VerificationKey;
 pub use policy::{DEFAULT_LEEWAY, DEFAULT_MAX_LENGTH};
+pub use required::{AnyOf, DeclaredScope, ScopeSet};
 pub use scope::{MAX_SCOPES, MAX_SCOPES_BYTES, Scope, ScopeError, Scopes};
 pub use signing::SigningKey;
 pub use subject::{MAX_SUBJECT_BYTES, Subject, SubjectError, SubjectKind};
+#[cfg(any(feature = "axum", feature = "remote"))]
+pub use token_error::TokenError;
 pub use verifier::{RegisteredView, Revocations, Verifier};

@@ -223,6 +223,15 @@ fn size_is_bounded() {
     assert!(stats.bytes / stats.entries > 1000, "an entry counts with all it holds: {stats:?}");
 }
 
+/// Also stops the other threads when an assertion fails, so that the test ends.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Keys come and go while several threads verify: the tokens of the key that stays are always good, and those of the
 /// key that left are refused by every verification that starts later.
 #[test]
@@ -232,6 +241,7 @@ fn rotation_under_load() {
     let (good, leaving) = (stays.sign("at+jwt", &claims()).unwrap(), leaves.sign("at+jwt", &claims()).unwrap());
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _done = SetOnDrop(&done);
         for _ in 0..2 {
             scope.spawn(|| {
                 while !done.load(Ordering::SeqCst) {
@@ -246,6 +256,5 @@ fn rotation_under_load() {
             verifier.keys().store(set(&[leaves, stays]));
             verifier.verify(&leaving).unwrap();
         }
-        done.store(true, Ordering::SeqCst);
     });
 }

@@ -61,7 +61,12 @@ proptest! {
 
     /// The way without a second pass over the JSON, and serde's, read the same.
     #[test]
-    fn both_ways_of_reading_claims_agree(claims in all_claims(), more in "[a-z]{3,6}", value in any::<i32>()) {
+    fn both_ways_of_reading_claims_agree(
+        claims in all_claims(),
+        // Never the name of a registered claim: `nbf` with any number is rightly refused.
+        more in "x_[a-z]{0,6}",
+        value in any::<i32>(),
+    ) {
         let mut json = serde_json::to_value(&claims).unwrap();
         json.as_object_mut().unwrap().entry(more).or_insert(json!(value));
         let key = key(Algorithm::HS256);

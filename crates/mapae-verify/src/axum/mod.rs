@@ -1,0 +1,53 @@
+//! Routes of axum protected by their handler's signature (feature `axum`).
+//!
+//! [`Bearer<S>`](Bearer) in a handler's arguments asks for a token with the scopes `S`. The state of the router holds
+//! the [`TokenVerifier`] that checks it.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use mapae_verify::axum::{Bearer, TokenVerifier};
+//! use mapae_verify::{DeclaredScope, Verifier};
+//!
+//! struct Items;
+//! impl DeclaredScope for Items {
+//!     const NAME: &'static str = "items";
+//!     const DESCRIPTION: &'static str = "Read items.";
+//! }
+//!
+//! // Without a token: 401. Without the scope: 403. Misspell the scope, and it does not compile.
+//! async fn items(caller: Bearer<Items>) -> String {
+//!     format!("items of {}", caller.sub)
+//! }
+//!
+//! // Strangers are welcome; whoever sends a token must send a good one.
+//! async fn hello(caller: Option<Bearer>) -> String {
+//!     caller.map_or("hello, stranger".to_owned(), |caller| format!("hello, {}", caller.sub))
+//! }
+//!
+//! fn routes(verifier: Verifier) -> Router {
+//!     Router::new()
+//!         .route("/items", get(items))
+//!         .route("/hello", get(hello))
+//!         .with_state(TokenVerifier::from(verifier))
+//! }
+//! ```
+//!
+//! Errors are RFC 9457 problems with a stable `code` unless a router says otherwise: [`error_style`] renders them as
+//! FastAPI does, [`on_error`] as the application wants.
+
+mod bearer;
+mod error;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod style;
+mod verifier;
+
+pub use bearer::{Bearer, bearer_token};
+pub use error::{BearerError, RETRY_SECONDS};
+#[cfg(feature = "openapi")]
+pub use openapi::finish_openapi;
+pub use style::{ErrorStyle, error_style, on_error};
+pub use verifier::{ScopedClaims, TokenVerifier};
+
+/// The name of the security scheme in OpenAPI documents, as in FastAPI's tutorial.
+pub const SECURITY_SCHEME: &str = "OAuth2PasswordBearer";

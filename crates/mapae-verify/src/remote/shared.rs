@@ -1,0 +1,173 @@
+//! What requests and the background task share: who waits for which fetch.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::KEPT;
+use super::fetch::{FetchError, Fetched};
+use super::schedule::millis;
+use crate::{Clock, SharedKeys};
+
+/// Requests that find no keys ask again no sooner than this after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why a request wants a fetch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// There are no keys, or they are too old.
+    NoKeys,
+    /// The keys do not hold the token's.
+    UnknownKey,
+}
+
+pub(super) struct Shared {
+    keys: SharedKeys,
+    clock: Arc<dyn Clock>,
+    /// Milliseconds between two fetches for the sake of unknown keys.
+    unknown_key_interval: i64,
+    /// Until when the keys may be used, in milliseconds since 1970.
+    fresh_until: AtomicI64,
+    /// How many fetches have ended.
+    finished: AtomicU64,
+    /// The same number, for waiting. Closed when the task has ended.
+    ended: watch::Receiver<u64>,
+    /// Wakes the task.
+    wake: mpsc::Sender<()>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// A fetch is under way, or asked for.
+    is_pending: bool,
+    last_error: FetchError,
+    failed_at: Option<i64>,
+    unknown_key_at: Option<i64>,
+}
+
+/// The ends of [`Shared`] that the task keeps.
+pub(super) struct TaskEnds {
+    pub(super) ended: watch::Sender<u64>,
+    pub(super) woken: mpsc::Receiver<()>,
+}
+
+impl Shared {
+    /// The task begins with a fetch, so one is pending.
+    pub(super) fn new(clock: Arc<dyn Clock>, unknown_key_interval: Duration) -> (Self, TaskEnds) {
+        let (ended_sender, ended) = watch::channel(0);
+        let (wake, woken) = mpsc::channel(1);
+        let shared = Self {
+            keys: SharedKeys::new(crate::KeySet::default()),
+            clock,
+            unknown_key_interval: millis(unknown_key_interval),
+            fresh_until: AtomicI64::new(i64::MIN),
+            finished: AtomicU64::new(0),
+            ended,
+            wake,
+            state: Mutex::new(State {
+                is_pending: true,
+                last_error: FetchError::Stopped,
+                failed_at: None,
+                unknown_key_at: None,
+            }),
+        };
+        (shared, TaskEnds { ended: ended_sender, woken })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) const fn keys(&self) -> &SharedKeys {
+        &self.keys
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        self.clock.now_millis() < self.fresh_until.load(Ordering::Acquire)
+    }
+
+    /// How many fetches have ended. A request looks first, so that it knows later which were made since.
+    pub(super) fn finished(&self) -> u64 {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    pub(super) fn last_error(&self) -> FetchError {
+        self.state().last_error.clone()
+    }
+
+    /// Waits for a fetch to end, unless one has since `seen`. False when there is none to wait for, since the last one
+    /// was too recent.
+    pub(super) async fn fetched(&self, reason: Reason, seen: u64) -> bool {
+        self.ask(reason, seen) && self.ended.clone().wait_for(|ended| *ended > seen).await.is_ok()
+    }
+
+    fn ask(&self, reason: Reason, seen: u64) -> bool {
+        let mut state = self.state();
+        if state.is_pending || self.finished() > seen {
+            return true;
+        }
+        let now = self.clock.now_millis();
+        let (last, interval) = match reason {
+            Reason::NoKeys => (state.failed_at, millis(RETRY)),
+            Reason::UnknownKey => (state.unknown_key_at, self.unknown_key_interval),
+        };
+        // A clock that was set back must not keep anybody waiting.
+        if last.is_some_and(|last| (last..last.saturating_add(interval)).contains(&now)) {
+            return false;
+        }
+        if reason == Reason::UnknownKey {
+            state.unknown_key_at = Some(now);
+        }
+        state.is_pending = true;
+        // Full only if the task was woken already and has not begun.
+        let _ = self.wake.try_send(());
+        true
+    }
+
+    /// The task begins another fetch, by its own schedule or because it was asked to.
+    pub(super) fn begin(&self, woken: &mut mpsc::Receiver<()>) {
+        self.state().is_pending = true;
+        // Nobody asks while one is pending: what was asked until now is what begins.
+        while woken.try_recv().is_ok() {}
+    }
+
+    /// A fetch has ended.
+    pub(super) fn end(&self, outcome: Result<Fetched, FetchError>, ended: &watch::Sender<u64>) {
+        let mut state = self.state();
+        let now = self.clock.now_millis();
+        match outcome {
+            Ok(fetched) => {
+                self.keys.store(fetched.keys);
+                self.fresh_until.store(now.saturating_add(i64::from(KEPT) * 1000), Ordering::Release);
+                state.failed_at = None;
+            }
+            Err(error) => {
+                state.last_error = error;
+                state.failed_at = Some(now);
+            }
+        }
+        state.is_pending = false;
+        let finished = self.finished() + 1;
+        self.finished.store(finished, Ordering::Release);
+        ended.send_replace(finished);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ManualClock;
+
+    #[test]
+    fn what_was_asked_before_a_fetch_begins_does_not_cause_another() {
+        let (shared, mut ends) = Shared::new(Arc::new(ManualClock::new(0)), RETRY);
+        assert!(shared.ask(Reason::NoKeys, 0), "the first fetch is pending from the start");
+        assert!(ends.woken.try_recv().is_err(), "nobody needs to ask for it");
+        shared.end(Err(FetchError::NoUsableKey), &ends.ended);
+        assert!(shared.ask(Reason::UnknownKey, 1));
+        shared.begin(&mut ends.woken);
+        assert!(ends.woken.try_recv().is_err());
+    }
+}
