@@ -3,6 +3,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use crate::formats::{self, Hash};
+use crate::limits::Work;
 use crate::{Argon2Params, Costs, Format, FormatSet, HashError, HashText, Limits, Password, Workspace};
 
 /// What to do with password hashes: the format for new ones, those accepted, those to be replaced, and what any may cost.
@@ -51,6 +52,13 @@ pub struct Verification {
     pub matches: bool,
     /// The stored hash is of a deprecated format or weaker than a new one. Worth acting on only if `matches`.
     pub needs_rehash: bool,
+}
+
+/// Hashes of one class take the same time: one format, with one set of costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CostClass {
+    format: Format,
+    work: Work,
 }
 
 impl Context {
@@ -127,6 +135,17 @@ impl Context {
         let hash = self.parse(stored)?;
         self.limits.check(hash.scheme().work(TYPICAL_PASSWORD_BYTES))?;
         Ok(hash.format())
+    }
+
+    /// What verifying this stored hash takes, to be compared with others.
+    ///
+    /// # Errors
+    /// As [`Context::verify`].
+    pub fn cost_class(&self, stored: &HashText) -> Result<CostClass, HashError> {
+        let hash = self.parse(stored)?;
+        let work = hash.scheme().work(TYPICAL_PASSWORD_BYTES);
+        self.limits.check(work)?;
+        Ok(CostClass { format: hash.format(), work })
     }
 
     /// A well-formed hash of what a new one costs, which no password matches: verified for unknown names, so that they

@@ -35,7 +35,7 @@ pub mod firebase {
     pub use crate::formats::firebase::FirebaseParams;
 }
 
-pub use context::{Context, Verification};
+pub use context::{Context, CostClass, Verification};
 pub use cost::{Argon2Params, BcryptCost, Costs, Pbkdf2Rounds, ScryptCost, ShaCryptRounds};
 pub use error::{HashError, InvalidCost};
 pub use format::{Format, FormatSet, UnknownFormat};

@@ -33,7 +33,7 @@ impl Limits {
 }
 
 /// The estimated cost of one hash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Work {
     pub(crate) memory_kib: u64,
     pub(crate) time_us: u64,

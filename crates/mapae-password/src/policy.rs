@@ -110,6 +110,25 @@ impl fmt::Display for PolicyViolation {
 
 /// zxcvbn takes more than quadratic time; 64 characters are enough to see whether a password is any good.
 const JUDGED_CHARS: usize = 64;
+/// The signs that zxcvbn tries as a letter, letter by letter. It looks the whole text up once for each combination of
+/// those that occur: hundreds of times where somebody uses them all.
+const LOOKALIKES: &[&[char]] = &[
+    &['4', '@'],
+    &['8'],
+    &['(', '{', '[', '<'],
+    &['3'],
+    &['6', '9'],
+    &['1', '!', '|'],
+    &['1', '|', '7'],
+    &['0'],
+    &['$', '5'],
+    &['+', '7'],
+    &['%'],
+    &['2'],
+];
+/// The most work for these look-ups, in combinations times characters squared. All 64 characters are judged with up to
+/// 9 combinations, 32 with up to 39, and 8 whatever they are.
+const MAX_LOOKALIKE_WORK: usize = 40_000;
 /// Shorter inputs are part of too many words: a user named "Al" may use "also".
 const MIN_INPUT_CHARS: usize = 4;
 /// The most of a user's words that are looked at, and of each of them.
@@ -140,10 +159,7 @@ impl PasswordPolicy {
     }
 
     fn check_guessing(&self, text: &str, inputs: &[String], violations: &mut Vec<PolicyViolation>) {
-        let judged = match text.char_indices().nth(JUDGED_CHARS) {
-            Some((end, _)) => &text[..end],
-            None => text,
-        };
+        let judged = judged_part(text);
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let entropy = zxcvbn::zxcvbn(judged, &inputs);
         let warning = entropy.feedback().and_then(|feedback| feedback.warning());
@@ -157,6 +173,24 @@ impl PasswordPolicy {
             violations.push(PolicyViolation::TooGuessable { feedback });
         }
     }
+}
+
+/// The beginning of a password that is judged: as much as can be judged in time.
+fn judged_part(text: &str) -> &str {
+    let mut found = [[false; 4]; LOOKALIKES.len()];
+    for (count, (start, sign)) in text.char_indices().enumerate() {
+        for (found, signs) in found.iter_mut().zip(LOOKALIKES) {
+            if let Some(at) = signs.iter().position(|one| *one == sign) {
+                found[at] = true;
+            }
+        }
+        let choices = |found: &[bool; 4]| found.iter().filter(|one| **one).count().max(1);
+        let combinations: usize = found.iter().map(choices).product();
+        if count == JUDGED_CHARS || combinations * (count + 1).pow(2) > MAX_LOOKALIKE_WORK {
+            return &text[..start];
+        }
+    }
+    text
 }
 
 fn is_on_the_list(warning: Warning) -> bool {

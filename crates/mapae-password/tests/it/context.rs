@@ -176,3 +176,25 @@ fn formats_have_names_that_lead_back() {
     assert_eq!(FormatSet::all().iter().count(), Format::all().len());
     assert_eq!(format!("{:?}", FormatSet::EMPTY.with(Format::Bcrypt2b)), "{Bcrypt2b}");
 }
+
+#[test]
+fn hashes_of_one_cost_are_of_one_class() {
+    let context = Context::default();
+    let class = |context: &Context, salt: u8| {
+        let stored = context.hash(&password("secret"), &[salt; 16], &mut Workspace::new()).unwrap();
+        Context::default().cost_class(&stored).unwrap()
+    };
+    let mut classes = std::collections::HashSet::new();
+    for format in Format::all() {
+        let (cheap, dearer) =
+            (cheap(*format), Context { argon2: Argon2Params::new(65, 1, 1).unwrap(), ..cheap(*format) });
+        assert_eq!(class(&cheap, 1), class(&cheap, 2), "{format}: whatever salt and digest");
+        assert!(classes.insert(class(&cheap, 1)), "{format}");
+        let argon2 = format.name().contains("argon2");
+        assert_eq!(class(&cheap, 1) != class(&dearer, 1), argon2, "{format}");
+    }
+    assert_eq!(context.cost_class(&HashText::new("$unknown$")), Err(HashError::UnknownScheme));
+    let absurd =
+        HashText::new("$argon2id$v=19$m=4000000,t=99,p=1$c2FsdHNhbHQ$7XIKTcrjEH0X3qtBM3cMZDXZiQ7GBvDSReSiS/fNS7Q");
+    assert_eq!(context.cost_class(&absurd), Err(HashError::TooExpensive));
+}

@@ -6,6 +6,7 @@ mod context;
 mod imports;
 mod other_forms;
 mod policy;
+mod policy_time;
 mod properties;
 mod refusals;
 mod round_trip;
