@@ -9,7 +9,9 @@ use base64_simd::URL_SAFE_NO_PAD;
 use mapae::domain::{MasterKey, Rng, SecretText};
 use zeroize::Zeroizing;
 
+use crate::commands::Failure;
 use crate::config::{Config, read_secret, reason};
+use crate::start_lock::StartLock;
 
 /// The file that holds the master key.
 const KEY_FILE: &str = "master.key";
@@ -22,15 +24,22 @@ pub(crate) enum DatabaseFile {
     Existing,
 }
 
-/// What this start has made. Dropped without [`Made::keep`], it is taken back.
+/// What this start has made. Dropped without [`Made::keep`], it is taken back, and only then may others start here.
 #[derive(Debug, Default)]
 pub(crate) struct Made {
     files: Vec<PathBuf>,
     /// The deepest first.
     directories: Vec<PathBuf>,
+    /// Held by a first start alone: what was there before is never taken back.
+    lock: Option<StartLock>,
 }
 
 impl Made {
+    /// Whether the tables are new.
+    pub(crate) fn is_first_start(&self) -> bool {
+        self.lock.is_some()
+    }
+
     /// Leaves everything where it is.
     pub(crate) fn keep(mut self) {
         self.files.clear();
@@ -43,6 +52,9 @@ impl Drop for Made {
         // Whatever cannot be removed stays: there is nobody left to tell, and the failure itself is reported.
         for file in &self.files {
             let _ = fs::remove_file(file);
+        }
+        if let Some(lock) = &mut self.lock {
+            lock.remove_files();
         }
         for directory in &self.directories {
             let _ = fs::remove_dir(directory);
@@ -105,31 +117,49 @@ pub(crate) fn key_is_missing(config: &Config) -> String {
     )
 }
 
-/// Makes the directory and, when `new_tables`, what a new database needs: its file, and a key if there is none yet.
+/// Makes what a new database needs: the directory, its file, and a key if there is none yet. `needs_tables` says whether
+/// the database is new, which is so only until another start has made it; so it is asked while no other start can.
 ///
 /// # Errors
 /// A sentence that says what to do. Nothing is left behind then.
-pub(crate) fn prepare(config: &Config, new_tables: bool, rng: &dyn Rng) -> Result<(MasterKey, Made), String> {
+pub(crate) async fn prepare(
+    config: &Config,
+    needs_tables: impl AsyncFn() -> Result<bool, Failure>,
+    rng: &dyn Rng,
+) -> Result<(MasterKey, Made), Failure> {
     let mut made = Made::default();
-    if new_tables {
-        make_directory(&config.data_dir, &mut made).map_err(|error| {
-            format!(
-                "The data directory {} cannot be made: {}. Choose one that this user may write with --data-dir or \
-                 MAPAE_DATA_DIR.",
-                config.data_dir.display(),
-                reason(&error)
-            )
-        })?;
+    loop {
+        let lock = StartLock::take(config).await?;
+        let new_tables = needs_tables().await?;
+        match lock.data_dir() {
+            _ if !new_tables => {
+                let key = find_key(config)?.ok_or_else(|| key_is_missing(config))?;
+                return Ok((key, made));
+            }
+            Ok(()) => {
+                made.lock = Some(lock);
+                let key = match find_key(config)? {
+                    Some(key) => key,
+                    None => make_key(&key_path(config), rng, &mut made)?,
+                };
+                make_database(&config.database, &mut made)?;
+                return Ok((key, made));
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                make_directory(&config.data_dir, &mut made)
+                    .map_err(|error| data_dir_fails(config, "cannot be made", &error))?;
+            }
+            Err(error) => return Err(data_dir_fails(config, "cannot be written", error).into()),
+        }
     }
-    let key = match find_key(config)? {
-        Some(key) => key,
-        None if new_tables => make_key(&key_path(config), rng, &mut made)?,
-        None => return Err(key_is_missing(config)),
-    };
-    if new_tables {
-        make_database(&config.database, &mut made)?;
-    }
-    Ok((key, made))
+}
+
+fn data_dir_fails(config: &Config, what: &str, error: &io::Error) -> String {
+    format!(
+        "The data directory {} {what}: {}. Choose one that this user may write with --data-dir or MAPAE_DATA_DIR.",
+        config.data_dir.display(),
+        reason(error)
+    )
 }
 
 fn make_directory(path: &Path, made: &mut Made) -> io::Result<()> {
@@ -143,7 +173,7 @@ fn make_key(path: &Path, rng: &dyn Rng, made: &mut Made) -> Result<MasterKey, St
     let mut bytes = Zeroizing::new([0; 32]);
     rng.fill(bytes.as_mut());
     let text = SecretText::new(URL_SAFE_NO_PAD.encode_to_string(bytes.as_ref()));
-    write_new(path, text.expose()).map_err(|error| {
+    write_new(path, text.expose(), rng, made).map_err(|error| {
         format!(
             "The master key {} cannot be written: {}. Let this user write that directory, or choose another with \
              --data-dir or MAPAE_DATA_DIR.",
@@ -151,20 +181,24 @@ fn make_key(path: &Path, rng: &dyn Rng, made: &mut Made) -> Result<MasterKey, St
             reason(&error)
         )
     })?;
-    made.files.push(path.to_owned());
     to_key(&text)
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let draft = path.with_extension(format!("key.{}", std::process::id()));
-    // A start that was killed may have left a draft of the same name.
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft);
-    let written = file.and_then(|mut file| {
+fn write_new(path: &Path, text: &str, rng: &dyn Rng, made: &mut Made) -> io::Result<()> {
+    let mut number = [0; 9];
+    rng.fill(&mut number);
+    // A name that no start has used: a draft left by one that was killed may be the key itself by another name.
+    let draft = path.with_extension(format!("key.{}", URL_SAFE_NO_PAD.encode_to_string(number)));
+    let mut file = private_file(&draft)?;
+    let mut write = || {
         file.write_all(text.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
-        fs::hard_link(&draft, path)
-    });
+        fs::hard_link(&draft, path)?;
+        made.files.push(path.to_owned());
+        Ok(())
+    };
+    let written = write();
     let removed = fs::remove_file(&draft);
     written.and(removed)?;
     // The name itself must be on disk before a database depends on it.
@@ -197,4 +231,34 @@ fn private_file(path: &Path) -> io::Result<File> {
 
 fn to_key(text: &SecretText) -> Result<MasterKey, String> {
     MasterKey::new(text.expose().as_bytes().to_vec()).map_err(|error| format!("{error}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Always(u8);
+
+    impl Rng for Always {
+        fn fill(&self, buf: &mut [u8]) {
+            buf.fill(self.0);
+        }
+    }
+
+    #[test]
+    fn a_key_never_goes_over_another_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = directory.path().join(KEY_FILE);
+        fs::write(&key, "the key").unwrap();
+        // Killed between linking and removing the draft: both names are the same file.
+        let draft = key.with_extension(format!("key.{}", URL_SAFE_NO_PAD.encode_to_string([7; 9])));
+        fs::hard_link(&key, &draft).unwrap();
+        for number in [7, 8] {
+            let mut made = Made::default();
+            make_key(&key, &Always(number), &mut made).unwrap_err();
+            drop(made);
+            assert_eq!(fs::read_to_string(&key).unwrap(), "the key");
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "the second try left no draft of its own");
+    }
 }

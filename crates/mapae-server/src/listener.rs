@@ -1,29 +1,18 @@
 //! Accepting connections, and stopping without cutting anybody off.
 
+mod accept;
+
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
-use axum::extract::Request;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tower::ServiceExt;
 
 use crate::commands::Failure;
 use crate::config::{Listen, reason};
-
-/// A client that takes longer for the head of a request is cut off, as is a connection that idles as long.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Rest after a failure to accept that is not one connection's own, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+use accept::{Limits, accept};
 
 /// Takes the address.
 ///
@@ -75,18 +64,9 @@ impl StopSignals {
 /// signal ends the wait.
 pub(crate) async fn serve(listener: TcpListener, app: Router, grace: Duration, mut stop: StopSignals) {
     let connections = GracefulShutdown::new();
-    loop {
-        tokio::select! {
-            () = stop.next() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => spawn(stream, peer, &app, &connections),
-                Err(error) if is_of_one_connection(error.kind()) => {}
-                Err(error) => {
-                    tracing::error!(%error, "no connection can be accepted; trying again");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
+    tokio::select! {
+        () = stop.next() => {}
+        never = accept(&listener, &app, Limits::of_this_process(), &connections) => match never {},
     }
     drop(listener);
     tracing::info!(connections = connections.count(), "stopping: running requests finish, new ones are refused");
@@ -95,29 +75,4 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, grace: Duration, m
         () = tokio::time::sleep(grace) => tracing::warn!("requests that did not finish in time were cut off"),
         () = stop.next() => tracing::warn!("told twice to stop: requests that were running are cut off"),
     }
-}
-
-fn spawn(stream: TcpStream, peer: SocketAddr, app: &Router, connections: &GracefulShutdown) {
-    // Small answers must not wait for more to come; a socket that refuses this works without.
-    let _ = stream.set_nodelay(true);
-    let service = app.clone().map_request(move |request: hyper::Request<Incoming>| {
-        let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIMEOUT);
-    let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error, "a connection ended early");
-        }
-    });
-}
-
-fn is_of_one_connection(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
 }

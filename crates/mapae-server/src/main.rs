@@ -6,11 +6,13 @@ mod config;
 mod data_dir;
 mod listener;
 mod service;
+mod start_lock;
 mod telemetry;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    telemetry::hide_panics();
     let cli = match cli::Cli::from_args(std::env::args_os()) {
         Ok(cli) => cli,
         Err(status) => return status.into(),

@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use crate::commands::{Failure, sentence};
 use crate::config::Config;
 use crate::data_dir::{self, DatabaseFile, Made};
+use crate::start_lock::StartLock;
 
 /// What stays as it is in the path of a database URL.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
@@ -61,13 +62,19 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
 /// Starts the service for the server: on an empty place this makes everything.
 ///
 /// # Errors
-/// A sentence that says what to do. Drop what was made, and nothing is left behind.
+/// A sentence that says what to do; nothing is left behind then. Whoever gives up later closes the store and then drops
+/// what was made: SQLite would tidy up by name, and by then the name may be another start's.
 pub(crate) async fn start(config: &Config, base_url: BaseUrl) -> Result<(Mapae, Made), Failure> {
-    let (key, made) = data_dir::prepare(config, needs_tables(config, false).await?, &SystemRng)?;
+    let (key, made) = data_dir::prepare(config, async || needs_tables(config, false).await, &SystemRng).await?;
     let migrate = if config.migrate { Migrate::Apply } else { Migrate::Never };
     let store = Store::open(&database_url(config), false, migrate, clock()).await.map_err(sentence)?;
-    let mapae = Mapae::start(store, settings(config, base_url), key, clock()).await.map_err(sentence)?;
-    Ok((mapae, made))
+    match Mapae::start(store.clone(), settings(config, base_url), key, clock()).await {
+        Ok(mapae) => Ok((mapae, made)),
+        Err(error) => {
+            store.close().await;
+            Err(sentence(error))
+        }
+    }
 }
 
 /// Starts the service for a command that works on the database of a server, which may be running.
@@ -76,7 +83,11 @@ pub(crate) async fn start(config: &Config, base_url: BaseUrl) -> Result<(Mapae, 
 /// A sentence that says what to do, also when there is no database yet: making one in the wrong directory would only
 /// hide the mistake.
 pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
-    if data_dir::database_file(config)? == DatabaseFile::New {
+    // A first start that is under way may yet take its database back.
+    let lock = StartLock::take(config).await?;
+    let database = data_dir::database_file(config)?;
+    drop(lock);
+    if database == DatabaseFile::New {
         return Err(Failure::command(format!(
             "There is no database {} yet: start `mapae` once, or say where it is with --data-dir or MAPAE_DATA_DIR.",
             config.database.display()
@@ -94,7 +105,7 @@ pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
 /// # Errors
 /// As [`start`].
 pub(crate) async fn migrate(config: &Config, adopt: bool) -> Result<Vec<String>, Failure> {
-    let (_key, made) = data_dir::prepare(config, needs_tables(config, adopt).await?, &SystemRng)?;
+    let (_key, made) = data_dir::prepare(config, async || needs_tables(config, adopt).await, &SystemRng).await?;
     let migrate = if adopt { Migrate::Adopt } else { Migrate::Apply };
     let status = Store::migrate(&database_url(config), false, migrate).await.map_err(sentence)?;
     made.keep();

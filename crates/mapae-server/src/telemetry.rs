@@ -1,6 +1,6 @@
 //! Log lines on standard error: text on a terminal, JSON otherwise.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -33,8 +33,62 @@ pub(crate) fn start(format: LogFormat, level: Level) {
     } else {
         registry.with(layer.with_ansi(std::io::stderr().is_terminal()).with_target(false)).try_init()
     };
+}
+
+/// From now on a panic is told by its place alone. What it says may quote what the code was working on, such as a
+/// password.
+pub(crate) fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(location, message = panic.payload_as_str().unwrap_or_default(), "panic");
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or_default();
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(location, thread, "panic");
+        } else {
+            // Nowhere to report a closed standard error to.
+            let _ = writeln!(std::io::stderr(), "mapae: Panic at {location} in the thread {thread}.");
+        }
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_logged_without_what_it_says() {
+        let log = Log::default();
+        let writer = log.clone();
+        let before = std::panic::take_hook();
+        hide_panics();
+        let hashing = std::thread::Builder::new().name("mapae-hash-0".to_owned()).spawn(move || {
+            let layer = fmt::layer().json().with_writer(move || writer.clone());
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+                let password = "wobbly giraffes";
+                panic!("byte index 99 is out of bounds of `{password}`");
+            });
+        });
+        let panicked = hashing.unwrap().join();
+        std::panic::set_hook(before);
+        assert!(panicked.is_err());
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("telemetry.rs:") && log.contains("mapae-hash-0"), "{log}");
+        assert!(!log.contains("giraffes") && !log.contains("byte index"), "{log}");
+    }
 }

@@ -112,7 +112,8 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
             Command::User(command) => with_service(&config, async |mapae| user::run(mapae, command).await).await,
             Command::Key(command) => with_service(&config, async |mapae| key::run(mapae, command).await).await,
             Command::Token(TokenCommand::Mint(arguments)) => {
-                with_service(&config, async |mapae| token::mint(mapae, arguments).await).await
+                let guessed = config.base_url.is_none();
+                with_service(&config, async |mapae| token::mint(mapae, arguments, guessed).await).await
             }
             Command::Token(TokenCommand::Inspect(_)) | Command::Secret(_) | Command::Config(_) => Ok(()),
         }

@@ -3,6 +3,7 @@
 use mapae::Mapae;
 use mapae::domain::DeclaredScope;
 use mapae::domain::scope::Admin;
+use mapae::service::Background;
 use mapae::service::accounts::{AccountError, NewAccount};
 use mapae_verify::Scopes;
 
@@ -14,19 +15,21 @@ use crate::{data_dir, service, telemetry};
 /// Serves until told to stop. `again` are the flags by which another command finds the same database.
 pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
     let stop = StopSignals::catch()?;
-    // Before anything is made: two servers must not start in one place by mistake.
+    // Before anything is made, so that nothing has to be taken back when the address is taken.
     let listener = listener::bind(&config.listen).await?;
     let address =
         listener.local_addr().map_err(|error| Failure::command(format!("The address is lost: {}.", reason(&error))))?;
     let base_url = config.base_url(address.port());
-    let first = !config.database.exists();
-
     let (mapae, made) = service::start(&config, base_url).await?;
-    if let Some(admin) = &config.first_admin {
-        make_first_admin(&mapae, admin).await?;
-    }
-    let has_admin = mapae.store().any_user_holds(Admin::NAME).await.map_err(sentence)?;
-    let background = mapae.watch().await.map_err(sentence)?;
+    let first = made.is_first_start();
+    let (has_admin, background) = match make_ready(&mapae, &config).await {
+        Ok(ready) => ready,
+        Err(failure) => {
+            mapae.store().close().await;
+            drop(made);
+            return Err(failure);
+        }
+    };
     made.keep();
     let started = Started { address: address.to_string(), mapae: &mapae, config: &config, first, has_admin, again };
     started.announce()?;
@@ -36,6 +39,15 @@ pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
     mapae.store().close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The last steps before the first request; whether there is an administrator, and what runs in the background.
+async fn make_ready(mapae: &Mapae, config: &Config) -> Result<(bool, Background), Failure> {
+    if let Some(admin) = &config.first_admin {
+        make_first_admin(mapae, admin).await?;
+    }
+    let has_admin = mapae.store().any_user_holds(Admin::NAME).await.map_err(sentence)?;
+    Ok((has_admin, mapae.watch().await.map_err(sentence)?))
 }
 
 /// Makes the configured administrator, unless there is one already or the address is somebody's: an account that

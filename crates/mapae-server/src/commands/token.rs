@@ -1,6 +1,6 @@
 //! `mapae token …`
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use mapae::Mapae;
@@ -15,7 +15,8 @@ use crate::cli::{TokenInspect, TokenMint};
 use crate::config::{Config, read_secret, reason};
 use crate::service::attach;
 
-pub(super) async fn mint(mapae: &Mapae, arguments: TokenMint) -> Result<(), Failure> {
+/// Prints a token. `guessed` says that nobody has set the base URL, so that a server may have another.
+pub(super) async fn mint(mapae: &Mapae, arguments: TokenMint, guessed: bool) -> Result<(), Failure> {
     let user = find(mapae, &arguments.user).await?;
     let requested = parse_scopes(&arguments.scopes)?;
     mapae.settings().scopes.check(&requested).map_err(sentence)?;
@@ -27,6 +28,15 @@ pub(super) async fn mint(mapae: &Mapae, arguments: TokenMint) -> Result<(), Fail
         )));
     }
     let token = mapae.mint(&user.id, &requested).await.map_err(sentence)?;
+    if guessed {
+        let issuer = &mapae.settings().base_url;
+        // Without standard error nobody would read it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "mapae: The token names {issuer} as its issuer, since base_url is not set; a server with another base_url \
+             refuses it. Set MAPAE_BASE_URL as there."
+        );
+    }
     if arguments.output.json {
         return print_json(&json!({
             "access_token": token.access_token.expose(),

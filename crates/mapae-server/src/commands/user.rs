@@ -52,7 +52,7 @@ async fn add(mapae: &Mapae, arguments: UserAdd) -> Result<(), Failure> {
     if arguments.output.json {
         return print_json(&to_json(&user));
     }
-    print(&format!("Made the account {} ({}) with the scopes {}.\n", name_of(&user), user.id, listed(&user.scopes)))
+    print(&format!("Made the account {} with the scopes {}.\n", called(&user), listed(&user.scopes)))
 }
 
 async fn list(mapae: &Mapae, arguments: UserList) -> Result<(), Failure> {
@@ -109,23 +109,23 @@ async fn set_disabled(mapae: &Mapae, which: &UserName, disabled: bool) -> Result
     let change = AdminChange { disabled: Some(disabled), ..AdminChange::default() };
     let user = mapae.administer(&user.id, change, None).await.map_err(sentence)?;
     let effect = if disabled { "disabled; its sessions have ended" } else { "enabled" };
-    print(&format!("{} is {effect}.\n", name_of(&user)))
+    print(&format!("{} is {effect}.\n", called(&user)))
 }
 
 async fn passwd(mapae: &Mapae, arguments: UserPasswd) -> Result<(), Failure> {
     let user = find(mapae, &arguments.user).await?;
     let password = password::read(&arguments.password)?;
     mapae.set_password(&user.id, &password).await.map_err(sentence)?;
-    print(&format!("{} has a new password; its sessions have ended.\n", name_of(&user)))
+    print(&format!("{} has a new password; its sessions have ended.\n", called(&user)))
 }
 
 async fn delete(mapae: &Mapae, arguments: UserDelete) -> Result<(), Failure> {
     let user = find(mapae, &arguments.user).await?;
-    if !arguments.yes && !confirmed(&format!("Delete the account {} ({}) for good? [y/N] ", name_of(&user), user.id))? {
+    if !arguments.yes && !confirmed(&format!("Delete the account {} for good? [y/N] ", called(&user)))? {
         return Err(Failure::command("Nothing was deleted."));
     }
     mapae.delete_account(&user.id).await.map_err(sentence)?;
-    print(&format!("{} is deleted.\n", name_of(&user)))
+    print(&format!("{} is deleted.\n", called(&user)))
 }
 
 async fn grant(mapae: &Mapae, arguments: UserScopes, give: bool) -> Result<(), Failure> {
@@ -137,7 +137,7 @@ async fn grant(mapae: &Mapae, arguments: UserScopes, give: bool) -> Result<(), F
         AdminChange { withdraw: scopes, ..AdminChange::default() }
     };
     let user = mapae.administer(&user.id, change, None).await.map_err(sentence)?;
-    print(&format!("{} holds {}.\n", name_of(&user), listed(&user.scopes)))
+    print(&format!("{} holds {}.\n", called(&user), listed(&user.scopes)))
 }
 
 /// The account that the argument names.
@@ -156,6 +156,14 @@ pub(super) fn parse_scopes(arguments: &[String]) -> Result<Scopes, Failure> {
 /// How people call the account.
 pub(super) fn name_of(user: &User) -> &str {
     user.username.as_deref().or(user.email.as_deref()).unwrap_or(user.id.as_str())
+}
+
+/// Name and id, since two names can look alike.
+fn called(user: &User) -> String {
+    match name_of(user) {
+        name if name == user.id.as_str() => name.to_owned(),
+        name => format!("{name} ({})", user.id),
+    }
 }
 
 fn confirmed(question: &str) -> Result<bool, Failure> {

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mapae::domain::scope::{Admin, DeclaredScope};
+use mapae::domain::DeclaredScope;
+use mapae::domain::scope::Admin;
 use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText};
 use mapae::settings::Signing;
 use mapae_password::Argon2Params;
@@ -17,7 +18,7 @@ use super::database;
 use super::listen::{Listen, Part};
 use super::resolve::{Resolved, read_secret};
 use super::table::setting;
-use super::value::Value;
+use super::value::{Value, quoted};
 use super::weak_keys::weakness;
 
 /// Checks everything, fills the defaults that follow other settings into `resolved`, and makes the configuration if
@@ -70,6 +71,9 @@ pub(crate) fn check(
     (checker.problems.len() == before).then_some(config)
 }
 
+/// Why a URL is refused that may hold a password, and so must not be quoted.
+const NO_USER: &str = "cannot be used: it must be an absolute http or https URL without a user name or password";
+
 /// One pass over the settings. A value that was refused earlier reads as its type's default here, which is harmless:
 /// its problem already keeps the configuration from being used.
 struct Checker<'a> {
@@ -88,6 +92,13 @@ impl Checker<'_> {
     fn set(&mut self, name: &str, value: Value) {
         if let Some(one) = self.resolved.iter_mut().find(|one| one.setting.name == name) {
             one.value = Some(value);
+        }
+    }
+
+    /// Forgets a value that was refused, so that it is neither shown nor used for others.
+    fn clear(&mut self, name: &str) {
+        if let Some(one) = self.resolved.iter_mut().find(|one| one.setting.name == name) {
+            one.value = None;
         }
     }
 
@@ -159,7 +170,11 @@ impl Checker<'_> {
                 Some(url)
             }
             Err(error) => {
-                self.refuse("base_url", &format!("cannot be used: {error}"));
+                match quoted(&text) {
+                    Some(_) => self.refuse("base_url", &format!("cannot be used: {error}")),
+                    None => self.refuse("base_url", NO_USER),
+                }
+                self.clear("base_url");
                 None
             }
         }
@@ -307,13 +322,17 @@ impl Checker<'_> {
         for text in self.list("cors_origins") {
             match origin(&text) {
                 Some(origin) => origins.push(origin),
-                None => self.refuse(
-                    "cors_origins",
-                    &format!("has {text:?}, which is not an origin such as https://app.example.com"),
-                ),
+                None => {
+                    let what = quoted(&text).unwrap_or_else(|| "a value with an @".to_owned());
+                    self.refuse(
+                        "cors_origins",
+                        &format!("has {what}, which is not an origin such as https://app.example.com"),
+                    );
+                    self.clear("cors_origins");
+                }
             }
         }
-        if !origins.is_empty() {
+        if !origins.is_empty() && self.get("cors_origins").value.is_some() {
             self.set("cors_origins", Value::List(origins.clone()));
         }
         origins

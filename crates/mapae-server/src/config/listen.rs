@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::value::is_quoted;
+
 /// Host and port to serve on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listen {
@@ -26,8 +28,10 @@ impl Part {
     ///
     /// The end of a sentence.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("is {text:?}, but must be an address with a port, such as 127.0.0.1:8080 or 0.0.0.0:8080");
+        let wrong = || {
+            let is = is_quoted(text);
+            format!("{is}, but must be an address with a port, such as 127.0.0.1:8080 or 0.0.0.0:8080")
+        };
         let text = text.trim();
         if let Ok(port) = text.parse() {
             return Ok(Self { host: None, port: Some(port) });

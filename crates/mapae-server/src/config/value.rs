@@ -44,11 +44,11 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             .ok()
             .filter(|number| (min..=max).contains(number))
             .map(Value::Integer)
-            .ok_or_else(|| format!("is {text:?}, but must be a whole number from {min} to {max}")),
+            .ok_or_else(|| format!("{}, but must be a whole number from {min} to {max}", is_quoted(text))),
         Kind::Switch => match text.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(Value::Switch(true)),
             "false" | "0" | "no" | "off" => Ok(Value::Switch(false)),
-            _ => Err(format!("is {text:?}, but must be true or false")),
+            _ => Err(format!("{}, but must be true or false", is_quoted(text))),
         },
         Kind::Choice(words) => choice(words, text.trim()),
         Kind::List => Ok(Value::List(
@@ -96,6 +96,17 @@ pub(crate) fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String
     }
 }
 
+/// A refused value as a sentence quotes it; `None` for one with an `@`: what stands before that may be a password, wherever
+/// a URL was put by mistake.
+pub(crate) fn quoted(text: &str) -> Option<String> {
+    (!text.contains('@')).then(|| format!("{text:?}"))
+}
+
+/// The beginning of a sentence about a refused value.
+pub(crate) fn is_quoted(text: &str) -> String {
+    quoted(text).map_or_else(|| "has an @".to_owned(), |quoted| format!("is {quoted}"))
+}
+
 fn non_empty(text: &str) -> Result<String, String> {
     if text.is_empty() {
         Err("is empty".to_owned())
@@ -110,7 +121,7 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     if words.contains(&text) {
         return Ok(Value::Text(text.to_owned()));
     }
-    Err(format!("is {text:?}, but must be one of {}", words.join(", ")))
+    Err(format!("{}, but must be one of {}", is_quoted(text), words.join(", ")))
 }
 
 fn scopes(text: &str) -> Result<BTreeMap<String, String>, String> {

@@ -47,10 +47,22 @@ fn an_account_from_its_making_to_its_end() {
     assert_eq!(shown("disabled"), false);
     assert_eq!(home.beside(&["user", "ungrant", "ada", "mapae:admin", "me"]).status, Some(0));
     assert_eq!(shown("scope"), "");
-    assert_eq!(home.beside(&["user", "grant", "ada", "me"]).stdout, "ada holds me.\n");
+    let id = made["id"].as_str().expect("an id");
+    for (command, said) in [
+        (&["grant", "ada", "me"][..], format!("ada ({id}) holds me.\n")),
+        (&["ungrant", "ada", "mapae:admin"], format!("ada ({id}) holds me.\n")),
+        (&["disable", "ada"], format!("ada ({id}) is disabled; its sessions have ended.\n")),
+        (&["enable", "ada"], format!("ada ({id}) is enabled.\n")),
+    ] {
+        assert_eq!(home.beside(&[&["user"], command].concat()).stdout, said);
+    }
     assert_eq!(shown("scope"), "me");
 
-    assert_eq!(home.beside(&["user", "delete", "ada", "--yes"]).status, Some(0));
+    let changed =
+        home.run_with_input(&["user", "passwd", "ada", "--password-stdin"], &[], "six purple otters sing 9 songs");
+    assert_eq!(changed.stdout, format!("ada ({id}) has a new password; its sessions have ended.\n"));
+
+    assert_eq!(home.beside(&["user", "delete", "ada", "--yes"]).stdout, format!("ada ({id}) is deleted.\n"));
     fails(&home.beside(&["user", "show", "ada"]), 1, &["There is no account \"ada\""]);
 }
 
@@ -148,4 +160,44 @@ fn a_minted_token_carries_what_was_asked_for() {
         (&both["scope"], &both["token_type"], &both["expires_in"]),
         (&"me mapae:admin".into(), &"bearer".into(), &900.into())
     );
+}
+
+#[test]
+fn a_token_for_a_guessed_issuer_is_warned_of() {
+    let home = Home::migrated();
+    home.add_user(&["ada"]);
+    let guessed = home.run(&["token", "mint", "ada"], &[("PORT", "9000")]);
+    assert_eq!(guessed.status, Some(0), "{guessed:?}");
+    assert!(guessed.stdout.starts_with("ey") && guessed.stdout.lines().count() == 1, "a script reads it: {guessed:?}");
+    for part in ["names http://127.0.0.1:9000 as its issuer", "MAPAE_BASE_URL"] {
+        assert!(guessed.stderr.contains(part), "{guessed:?}");
+    }
+    let sure = home.run(&["token", "mint", "ada"], &[("MAPAE_BASE_URL", "https://auth.example.com")]);
+    assert_eq!((sure.status, sure.stderr.as_str()), (Some(0), ""), "{sure:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_retires_stays_for_the_server_whatever_the_commands_lifetime() {
+    use sea_orm::{ConnectionTrait, Database};
+
+    let home = Home::migrated();
+    assert_eq!(home.beside(&["key", "rotate", "--now"]).status, Some(0));
+    let database = Database::connect(format!("sqlite://{}", home.path().join("mapae-data/mapae.db").display()));
+    let database = database.await.expect("it opens");
+    // An hour ago: past the lifetime that the commands know of, but not past that of the server.
+    let sql = "UPDATE mapae_signing_key SET retired_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', retired_at, '-1 hour') \
+               WHERE state = 'retiring'";
+    let changed = database.execute_unprepared(sql).await.expect("the statement runs");
+    assert_eq!(changed.rows_affected(), 1);
+    database.close().await.expect("it closes");
+
+    let retiring = |home: &Home, variables: &[(&str, &str)]| {
+        let list = home.run(&["key", "list", "--json"], variables);
+        let list = json(&list);
+        list.as_array().expect("a list").iter().filter(|key| key["state"] == "retiring").count()
+    };
+    let short = [("ACCESS_TOKEN_EXPIRE_MINUTES", "1")];
+    assert_eq!(retiring(&home, &short), 1, "it is there, so it is shown");
+    assert_eq!(home.run(&["key", "rotate", "--now"], &short).status, Some(0));
+    assert_eq!(retiring(&home, &[("ACCESS_TOKEN_EXPIRE_MINUTES", "120")]), 2, "only the server removes keys");
 }

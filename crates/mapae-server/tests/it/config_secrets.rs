@@ -132,3 +132,32 @@ fn secret_generate_makes_keys_that_are_accepted() {
     }
     assert_ne!(keys[0].stdout, keys[1].stdout);
 }
+
+#[test]
+fn a_password_in_a_url_is_never_quoted() {
+    for (variable, value, part) in [
+        ("MAPAE_BASE_URL", "https://user:hunter2@auth.example.com", "without a user name or password"),
+        ("MAPAE_BASE_URL", "https://user:hunter2/x@auth.example.com", "without a user name or password"),
+        ("MAPAE_BASE_URL", "user:hunter2@auth.example.com", "without a user name or password"),
+        ("MAPAE_CORS_ORIGINS", "https://user:hunter2@app.example.com", "not an origin"),
+        ("MAPAE_LISTEN", "https://user:hunter2@auth.example.com", "must be an address with a port"),
+        ("PORT", "https://user:hunter2@auth.example.com", "whole number"),
+        ("ALGORITHM", "https://user:hunter2@auth.example.com", "must be one of"),
+        ("MAPAE_NO_MIGRATE", "https://user:hunter2@auth.example.com", "must be true or false"),
+        ("DATABASE_URL", "postgres://user:hunter2@db.example.com/x", "stores in SQLite only"),
+    ] {
+        let home = Home::new();
+        let refusal = home.refusal(&[], &[(variable, value)]);
+        assert!(refusal.contains(variable) && refusal.contains(part), "{refusal}");
+        assert!(!refusal.contains("hunter2"), "{refusal}");
+        for command in [&["config", "show"][..], &["config", "show", "--json"], &["token", "inspect", "e30.e30."]] {
+            let ended = home.run(command, &[(variable, value)]);
+            assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
+        }
+    }
+    let shown = Home::new().run(&["config", "show"], &[("MAPAE_BASE_URL", "https://user:hunter2@auth.example.com")]);
+    assert!(shown.stdout.lines().any(|line| line.starts_with("base_url") && line.contains("(wrong)")), "{shown:?}");
+    // One without a password is quoted, since that helps.
+    let refusal = Home::new().refusal(&[], &[("MAPAE_BASE_URL", "ftp://auth.example.com")]);
+    assert!(refusal.contains("`ftp://auth.example.com`"), "{refusal}");
+}

@@ -12,4 +12,5 @@ mod kill;
 mod running;
 mod server;
 mod support;
+mod together;
 mod walks;

@@ -196,3 +196,27 @@ async fn a_second_signal_does_not_wait() {
     assert_eq!(server.wait().code(), Some(0));
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
+
+#[tokio::test]
+async fn silent_connections_neither_stop_the_service_nor_hold_up_its_end() {
+    let mut server = Server::start(&Home::new(), &[]);
+    let address = server.url.strip_prefix("http://").expect("http").to_owned();
+    let mut silent = Vec::new();
+    for number in 0..60 {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.expect("it connects");
+        // Half of them begin as HTTP/2 does.
+        let sent: &[u8] = if number % 2 == 0 { b"" } else { b"PRI * HTTP/2.0\r\n" };
+        tokio::io::AsyncWriteExt::write_all(&mut stream, sent).await.expect("it is sent");
+        silent.push(stream);
+    }
+    let live = Client::new().get(format!("{}/health/live", server.url)).send().await.expect("an answer");
+    assert_eq!((live.status().as_u16(), live.version()), (200, reqwest::Version::HTTP_11));
+    silent.retain({
+        let mut number = 0;
+        move |_| {
+            number += 1;
+            number % 2 == 1
+        }
+    });
+    server.stop();
+}

@@ -1,0 +1,111 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+
+/// Longer than anything here may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+struct Server {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().route("/", axum::routing::get(async || "hello"));
+        let task =
+            tokio::spawn(async move { match accept(&listener, &app, limits, &GracefulShutdown::new()).await {} });
+        Self { address, task }
+    }
+
+    /// A connection that has sent this and nothing more.
+    async fn send(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Everything until the server hangs up.
+async fn until_closed(mut stream: TcpStream) -> Vec<u8> {
+    let mut received = Vec::new();
+    // Being reset is being hung up on as well.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("the server hangs up");
+    received
+}
+
+async fn is_answered(stream: &mut TcpStream, patience: Duration) -> bool {
+    let mut answer = [0; 12];
+    match timeout(patience, stream.read_exact(&mut answer)).await {
+        Ok(read) => {
+            read.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200");
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn connections_that_send_no_request_are_closed() {
+    let server = Server::start(Limits { head_timeout: Duration::from_millis(200), connections: 100 }).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let silent: Vec<_> = [&b""[..], b"G", b"GET / HTTP/1.1\r\nHost: x\r\n", &preface[..10], preface]
+        .into_iter()
+        .map(|sent| async { until_closed(server.send(sent).await).await })
+        .collect();
+    for closed in silent {
+        closed.await;
+    }
+    let answered = until_closed(server.send(REQUEST).await).await;
+    assert!(answered.starts_with(b"HTTP/1.1 200"), "one that idles after an answer is closed too, but not before");
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait_until_there_is_room() {
+    let server = Server::start(Limits { head_timeout: PATIENCE * 2, connections: 2 }).await;
+    let (mut first, mut second) = (server.send(REQUEST).await, server.send(REQUEST).await);
+    assert!(is_answered(&mut first, PATIENCE).await && is_answered(&mut second, PATIENCE).await);
+    let mut third = server.send(REQUEST).await;
+    assert!(!is_answered(&mut third, Duration::from_millis(300)).await, "two are open already");
+    drop(first);
+    assert!(is_answered(&mut third, PATIENCE).await);
+    drop(second);
+}
+
+#[tokio::test]
+async fn silent_connections_make_room_for_others() {
+    let server = Server::start(Limits { head_timeout: Duration::from_millis(200), connections: 4 }).await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(server.send(b"").await);
+    }
+    assert!(is_answered(&mut server.send(REQUEST).await, PATIENCE).await);
+}
+
+#[test]
+fn the_number_of_connections_follows_the_file_descriptors() {
+    assert_eq!(connections(Some(1_024)), 896);
+    assert_eq!(connections(Some(20)), 16);
+    assert_eq!(connections(Some(1_048_576)), 16_384);
+    assert_eq!(connections(None), 16_384);
+}
+
+#[test]
+fn trouble_is_logged_now_and_then() {
+    let (mut trouble, begin) = (Seldom::default(), Instant::now());
+    let mut lines = |tries: std::ops::Range<u32>| tries.filter(|&tr| trouble.is_due(begin + ACCEPT_PAUSE * tr)).count();
+    assert_eq!(lines(0..40), 1);
+    assert_eq!(lines(40..120), 2);
+}
