@@ -11,5 +11,7 @@ macro_rules! chapters {
 }
 
 chapters! {
+    FromFastApi = "from-fastapi.md";
+    FromFastApiKorean = "from-fastapi.ko.md";
     Protect = "protect.md";
 }

@@ -12,8 +12,8 @@ pub mod service;
 pub mod settings;
 pub mod store;
 
-pub use domain::{DeclaredScope, ScopeSet};
-pub use http::CurrentUser;
+pub use domain::{AnyOf, DeclaredScope, ScopeSet};
+pub use http::{CurrentUser, KnownUser};
 pub use service::Mapae;
 pub use settings::Settings;
 

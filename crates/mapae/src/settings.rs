@@ -67,12 +67,7 @@ pub struct HttpSettings {
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self {
-            body_limit: 64 * 1024,
-            request_timeout: Duration::from_secs(30),
-            cors_origins: Vec::new(),
-            docs: true,
-        }
+        Self { body_limit: 64 * 1024, request_timeout: Duration::from_secs(30), cors_origins: Vec::new(), docs: true }
     }
 }
 

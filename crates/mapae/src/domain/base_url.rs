@@ -11,10 +11,15 @@ pub struct BaseUrl(String);
 
 /// Why a text is not a base URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not a base URL: {why}")]
+#[error("{what} is not a base URL: {why}")]
 pub struct BaseUrlError {
-    given: String,
+    what: String,
     why: &'static str,
+}
+
+/// How the error names the text: not by what may be a password.
+fn named(text: &str) -> String {
+    if text.contains('@') { "the value, which holds an @,".to_owned() } else { format!("`{text}`") }
 }
 
 impl BaseUrl {
@@ -23,9 +28,8 @@ impl BaseUrl {
     /// # Errors
     /// Says which of these rules the text breaks.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
-        let err = |why| BaseUrlError { given: text.to_owned(), why };
-        let url = url::Url::parse(text)
-            .map_err(|_| err("it must be absolute, such as https://auth.example.com"))?;
+        let err = |why| BaseUrlError { what: named(text), why };
+        let url = url::Url::parse(text).map_err(|_| err("it must be absolute, such as https://auth.example.com"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(err("the scheme must be http or https"));
         }
@@ -84,5 +88,23 @@ mod tests {
         for bad in ["", "example.com", "ftp://a.example", "https://u:p@a.example", "https://a/?q", "https://a/#f"] {
             assert!(BaseUrl::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        for bad in [
+            "https://jane:hunter2@a.example",
+            "ftp://jane:hunter2@a.example",
+            "https//jane:hunter2@a.example",
+            "jane:hunter2@a.example",
+            "https://jane:hun/ter2@a.example:x",
+            "https://hunter2@a.example",
+        ] {
+            let error = BaseUrl::parse(bad).unwrap_err();
+            for text in [error.to_string(), format!("{error:?}")] {
+                assert!(!text.contains("ter2") && !text.contains("jane"), "{text}");
+            }
+        }
+        assert!(BaseUrl::parse("ftp://a.example").unwrap_err().to_string().contains("`ftp://a.example`"));
     }
 }

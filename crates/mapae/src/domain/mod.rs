@@ -1,6 +1,7 @@
 //! The nouns of the service and the rules about them. No I/O, no clock, no randomness of its own.
 
 pub mod base_url;
+pub mod email;
 pub mod ids;
 pub mod scope;
 pub mod secret;
@@ -8,12 +9,12 @@ pub mod session;
 pub mod signing_key;
 pub mod user;
 pub mod user_name;
-pub mod email;
 
 pub use base_url::BaseUrl;
 pub use email::EmailAddress;
 pub use ids::{Rng, SystemRng};
-pub use scope::{DeclaredScope, ScopeCatalogue, ScopeSet};
+pub use mapae_verify::{AnyOf, DeclaredScope, ScopeSet};
+pub use scope::ScopeCatalogue;
 pub use secret::{MasterKey, SecretText};
 pub use session::Session;
 pub use signing_key::{KeyState, SigningKeyRecord};

@@ -1,61 +1,8 @@
-//! Which scopes exist, which an account may be granted, and what a route asks for.
+//! Which scopes exist, and which an account may be granted.
 
 use std::collections::BTreeMap;
 
-use mapae_verify::{Scope, Scopes};
-
-/// A scope declared in code, as a type with its description.
-///
-/// ```
-/// struct Items;
-/// impl mapae::domain::DeclaredScope for Items {
-///     const NAME: &'static str = "items";
-///     const DESCRIPTION: &'static str = "Read items.";
-/// }
-/// ```
-pub trait DeclaredScope: Send + Sync + 'static {
-    /// The scope token of RFC 6749 §3.3.
-    const NAME: &'static str;
-    /// What it allows, for people; shown by the consent and documentation pages.
-    const DESCRIPTION: &'static str;
-}
-
-/// The scopes that a route asks for, at the level of types: a declared scope, `()` for none, or a tuple.
-pub trait ScopeSet: Send + Sync + 'static {
-    /// Calls `f` for each scope's name, in the order in which the route asks.
-    fn for_each(f: &mut dyn FnMut(&'static str));
-
-    /// Whether `held` has every scope of this set. Called for each request, hence without allocation.
-    fn satisfied_by(held: &Scopes) -> bool {
-        let mut all = true;
-        Self::for_each(&mut |name| all = all && held.contains(name));
-        all
-    }
-
-    /// The names, space separated, as `WWW-Authenticate` and errors list them.
-    fn names() -> String {
-        let mut names = Vec::new();
-        Self::for_each(&mut |name| names.push(name));
-        names.join(" ")
-    }
-}
-
-impl<S: DeclaredScope> ScopeSet for S {
-    fn for_each(f: &mut dyn FnMut(&'static str)) {
-        f(S::NAME);
-    }
-}
-
-impl ScopeSet for () {
-    fn for_each(_: &mut dyn FnMut(&'static str)) {}
-}
-
-impl<A: ScopeSet, B: ScopeSet> ScopeSet for (A, B) {
-    fn for_each(f: &mut dyn FnMut(&'static str)) {
-        A::for_each(f);
-        B::for_each(f);
-    }
-}
+use mapae_verify::{DeclaredScope, Scope, Scopes};
 
 /// `me`: a person's own account.
 #[derive(Clone, Copy, Debug)]
@@ -216,13 +163,5 @@ mod tests {
         assert!(matches!(catalogue.declare("items", "x"), Err(ScopeCatalogueError::DeclaredTwice(_))));
         let unknown = catalogue.check(&scopes("me typo")).unwrap_err();
         assert!(unknown.to_string().contains("`typo` does not exist; declared scopes: items, mapae:admin, me"));
-    }
-
-    #[test]
-    fn sets_nest() {
-        assert_eq!(<(Me, (Admin, ()))>::names(), "me mapae:admin");
-        assert!(<(Me, Admin)>::satisfied_by(&scopes("mapae:admin me")));
-        assert!(!<(Me, Admin)>::satisfied_by(&scopes("me")));
-        assert!(<()>::satisfied_by(&Scopes::default()));
     }
 }

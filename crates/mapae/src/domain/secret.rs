@@ -82,11 +82,7 @@ impl MasterKey {
         rng.fill(&mut nonce);
         let mut sealed = plain.to_vec();
         self.key(wrap_use)
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(context.as_bytes()),
-                &mut sealed,
-            )
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut sealed)
             .expect("AES-GCM takes any short plaintext");
         let mut blob = nonce.to_vec();
         blob.extend_from_slice(&sealed);
@@ -119,9 +115,7 @@ impl MasterKey {
         }
         let mut bytes = Zeroizing::new([0; 32]);
         let prk: Prk = Salt::new(HKDF_SHA256, &[]).extract(&self.0);
-        prk.expand(&[wrap_use.label()], Len32)
-            .and_then(|okm| okm.fill(bytes.as_mut()))
-            .expect("HKDF gives 32 bytes");
+        prk.expand(&[wrap_use.label()], Len32).and_then(|okm| okm.fill(bytes.as_mut())).expect("HKDF gives 32 bytes");
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes.as_ref()).expect("the key is 32 bytes long"))
     }
 }

@@ -134,11 +134,17 @@ async fn change(
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Json<UserBody>, ApiError> {
     let change = AdminChange { disabled: body.disabled, grant: body.grant, withdraw: body.withdraw };
-    Ok(Json(UserBody::from(&mapae.administer(&id, change, Some(&admin.id)).await?)))
+    Ok(Json(UserBody::from(&mapae.administer(&id, change, Some(admin.principal())).await?)))
 }
 
 fn decode_cursor(cursor: &str) -> Result<UserId, ApiError> {
-    let bad = || ApiError::validation(vec![FieldProblem::query("cursor", "invalid_cursor", "Use next_cursor of the page before")]);
+    let bad = || {
+        ApiError::validation(vec![FieldProblem::query(
+            "cursor",
+            "invalid_cursor",
+            "Use next_cursor of the page before",
+        )])
+    };
     let bytes = URL_SAFE_NO_PAD.decode_to_vec(cursor).map_err(|_| bad())?;
     String::from_utf8(bytes).ok().and_then(UserId::new).ok_or_else(bad)
 }

@@ -110,7 +110,10 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
-            return Err(ApiError::new(ErrorCode::UnsupportedMediaType, "Send JSON, with Content-Type: application/json."));
+            return Err(ApiError::new(
+                ErrorCode::UnsupportedMediaType,
+                "Send JSON, with Content-Type: application/json.",
+            ));
         }
         let body = read_bytes(request, state).await?;
         let Object(left) = serde_json::from_slice(&body).map_err(|error| {
@@ -174,7 +177,8 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a request says that its body is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|media_type| {
         media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
     })

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use mapae_password::HashError;
+use mapae_verify::VerifyError;
+use mapae_verify::axum::BearerError;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::style::ErrorStyle;
+use crate::service::StoreError;
 use crate::service::accounts::{AccountError, FieldError};
-use crate::service::{AuthenticateError, IssueError, SignInError};
-use crate::store::StoreError;
+use crate::service::stateless::StatelessRefusal;
+use crate::service::{AuthenticateError, IssueError, NewPasswordError, SignInError};
 
 macro_rules! catalogue {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
@@ -52,6 +56,8 @@ catalogue! {
     InsufficientScope = "insufficient_scope", FORBIDDEN, "The token lacks a scope";
     /// Unknown name, wrong password or disabled account.
     IncorrectCredentials = "incorrect_credentials", UNAUTHORIZED, "Incorrect username or password";
+    /// The token's account is disabled.
+    InactiveUser = "inactive_user", FORBIDDEN, "The account is disabled";
     /// The password that a signed-in person repeats is wrong.
     WrongPassword = "wrong_password", FORBIDDEN, "The password is wrong";
     /// Accounts are not made over HTTP here.
@@ -70,6 +76,8 @@ catalogue! {
     UsernameTaken = "username_taken", CONFLICT, "The user name is taken";
     /// Another account has this e-mail address.
     EmailTaken = "email_taken", CONFLICT, "The e-mail address is taken";
+    /// What is to be made is there already.
+    Conflict = "conflict", CONFLICT, "Conflict";
     /// An administrator would lock himself out.
     OwnAccount = "own_account", CONFLICT, "Not on your own account";
     /// There is no such account.
@@ -125,7 +133,13 @@ impl FieldProblem {
     }
 
     fn at(place: &str, field: &str, kind: &str, msg: impl Into<String>) -> Self {
-        Self { kind: kind.to_owned(), loc: vec![place.to_owned(), field.to_owned()], msg: msg.into(), input: Value::Null, ctx: None }
+        Self {
+            kind: kind.to_owned(),
+            loc: vec![place.to_owned(), field.to_owned()],
+            msg: msg.into(),
+            input: Value::Null,
+            ctx: None,
+        }
     }
 }
 
@@ -156,6 +170,9 @@ struct Inner {
     /// Scopes that the route asks for, for the challenge.
     scopes: String,
     retry_after: Option<u32>,
+    token_error: Option<VerifyError>,
+    /// Status and `detail` of the application's own choice, in FastAPI's style.
+    text: Option<(StatusCode, &'static str)>,
 }
 
 impl ApiError {
@@ -168,6 +185,8 @@ impl ApiError {
             fields: Vec::new(),
             scopes: String::new(),
             retry_after: None,
+            token_error: None,
+            text: None,
         }))
     }
 
@@ -178,6 +197,12 @@ impl ApiError {
 
     fn fastapi(self, detail: &str) -> Self {
         self.edit(|inner| inner.fastapi_detail = Some(detail.to_owned()))
+    }
+
+    /// Answers in FastAPI's style with this status and `detail`; `None` changes nothing.
+    #[must_use]
+    pub fn with_text(self, text: Option<(StatusCode, &'static str)>) -> Self {
+        if text.is_none() { self } else { self.edit(|inner| inner.text = text) }
     }
 
     /// The error's code.
@@ -196,6 +221,21 @@ impl ApiError {
         Self::new(ErrorCode::InvalidToken, why)
             .fastapi("Could not validate credentials")
             .edit(|inner| inner.scopes = scopes)
+    }
+
+    /// The token is not to be believed, and why.
+    pub fn refused_token(error: VerifyError, scopes: String) -> Self {
+        Self::invalid_token(error.to_string(), scopes).edit(|inner| inner.token_error = Some(error))
+    }
+
+    /// Why the token is not to be believed, if that is what the error is about.
+    pub fn token_error(&self) -> Option<&VerifyError> {
+        self.0.token_error.as_ref()
+    }
+
+    /// The token's account is disabled.
+    pub fn inactive_user() -> Self {
+        Self::new(ErrorCode::InactiveUser, "This account is disabled.").fastapi("Inactive user")
     }
 
     /// The token lacks scopes that the route asks for.
@@ -240,32 +280,34 @@ impl ApiError {
     /// The response in this style.
     pub(super) fn render(&self, style: ErrorStyle) -> Response {
         let inner = &*self.0;
-        let status = match (style, inner.code) {
-            // The tutorials answer a missing scope with 401.
-            (ErrorStyle::Detail, ErrorCode::InsufficientScope) => StatusCode::UNAUTHORIZED,
-            (_, code) => code.status(),
-        };
+        let status = self.status(style);
         let (media_type, body) = match style {
-            ErrorStyle::Problem => ("application/problem+json", json!(Problem {
-                kind: "about:blank",
-                title: inner.code.title(),
-                status: status.as_u16(),
-                detail: &inner.detail,
-                code: inner.code.as_str(),
-                errors: &inner.fields,
-            })),
-            ErrorStyle::Detail if !inner.fields.is_empty() => {
-                ("application/json", json!({ "detail": inner.fields }))
-            }
+            ErrorStyle::Problem => (
+                "application/problem+json",
+                json!(Problem {
+                    kind: "about:blank",
+                    title: inner.code.title(),
+                    status: status.as_u16(),
+                    detail: &inner.detail,
+                    code: inner.code.as_str(),
+                    errors: &inner.fields,
+                }),
+            ),
+            ErrorStyle::Detail if !inner.fields.is_empty() => ("application/json", json!({ "detail": inner.fields })),
             ErrorStyle::Detail => {
-                let detail = inner.fastapi_detail.as_ref().unwrap_or(&inner.detail);
+                let usual = inner.fastapi_detail.as_ref().unwrap_or(&inner.detail);
+                let detail = inner.text.map_or(usual.as_str(), |(_, detail)| detail);
                 ("application/json", json!({ "detail": detail }))
             }
         };
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-        if let Some(challenge) = self.challenge(style).and_then(|text| HeaderValue::try_from(text).ok()) {
+        // With a 400 of the application's own choice the client is not asked to authenticate.
+        let asks = inner.text.is_none() || status == StatusCode::UNAUTHORIZED;
+        if let Some(challenge) =
+            self.challenge(style).and_then(|text| HeaderValue::try_from(text).ok()).filter(|_| asks)
+        {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = inner.retry_after {
@@ -273,6 +315,16 @@ impl ApiError {
         }
         response.extensions_mut().insert(self.clone());
         response
+    }
+
+    fn status(&self, style: ErrorStyle) -> StatusCode {
+        match (style, self.0.code, self.0.text) {
+            (ErrorStyle::Detail, _, Some((status, _))) => status,
+            // The tutorials answer a missing scope with 401.
+            (ErrorStyle::Detail, ErrorCode::InsufficientScope, None) => StatusCode::UNAUTHORIZED,
+            (ErrorStyle::Detail, ErrorCode::InactiveUser, None) => StatusCode::BAD_REQUEST,
+            (_, code, _) => code.status(),
+        }
     }
 
     /// `WWW-Authenticate` (RFC 6750 §3): plain where no token was sent, with the error where one was.
@@ -301,6 +353,18 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.render(ErrorStyle::Problem)
+    }
+}
+
+impl From<BearerError> for ApiError {
+    fn from(error: BearerError) -> Self {
+        match error {
+            BearerError::NotAuthenticated => Self::not_authenticated(),
+            BearerError::InvalidRequest => Self::new(ErrorCode::InvalidRequest, error.to_string()),
+            BearerError::InvalidToken { reason, scopes } => Self::refused_token(reason, scopes),
+            BearerError::InsufficientScope { scopes } => Self::insufficient_scope(scopes),
+            BearerError::Unavailable => Self::unavailable(&error),
+        }
     }
 }
 
@@ -348,14 +412,51 @@ impl From<SignInError> for ApiError {
     }
 }
 
+impl From<StatelessRefusal> for ApiError {
+    fn from(error: StatelessRefusal) -> Self {
+        Self::from_stateless(error, String::new())
+    }
+}
+
+impl From<NewPasswordError> for ApiError {
+    fn from(error: NewPasswordError) -> Self {
+        match error {
+            NewPasswordError::Refused(violations) => Self::validation(
+                violations
+                    .iter()
+                    .map(|broken| FieldProblem::body("password", broken.code(), broken.to_string()))
+                    .collect(),
+            ),
+            NewPasswordError::Busy(_) => Self::too_busy(),
+            NewPasswordError::Hash(error @ (HashError::PasswordTooLong { .. } | HashError::PasswordHasNul)) => {
+                Self::validation(vec![FieldProblem::body("password", "value_error", error.to_string())])
+            }
+            NewPasswordError::Hash(error) => Self::internal(&error),
+        }
+    }
+}
+
 impl ApiError {
+    /// Why the user of a token of the application's own table is refused on a route that asks for `scopes`.
+    pub(super) fn from_stateless(error: StatelessRefusal, scopes: String) -> Self {
+        match error {
+            StatelessRefusal::Credentials => {
+                Self::new(ErrorCode::IncorrectCredentials, "Incorrect username or password")
+            }
+            StatelessRefusal::Token(error) => Self::refused_token(error, scopes),
+            StatelessRefusal::Nobody => Self::invalid_token(error.to_string(), scopes),
+            StatelessRefusal::Busy(_) => Self::too_busy(),
+            StatelessRefusal::Sign(error) => Self::internal(&error),
+            StatelessRefusal::Store(error) => Self::unavailable(error.as_ref()),
+        }
+    }
+
     /// Why a token does not count on a route that asks for `scopes`.
     pub(super) fn from_authenticate(error: AuthenticateError, scopes: String) -> Self {
         match error {
             AuthenticateError::Store(error) => error.into(),
-            AuthenticateError::Token(_) | AuthenticateError::NotAUser | AuthenticateError::Ended => {
-                Self::invalid_token(error.to_string(), scopes)
-            }
+            AuthenticateError::Token(error) => Self::refused_token(error, scopes),
+            AuthenticateError::NotAUser | AuthenticateError::Ended => Self::invalid_token(error.to_string(), scopes),
         }
     }
 }

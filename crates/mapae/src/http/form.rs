@@ -83,7 +83,12 @@ async fn multipart<S: Send + Sync>(request: Request, state: &S) -> Result<Vec<(S
 fn read(fields: Vec<(String, String)>) -> Result<PasswordRequestForm, ApiError> {
     // The last of several wins, and an empty one counts as missing, as in FastAPI.
     let take = |name: &str| {
-        fields.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+        fields
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+            .filter(|value| !value.is_empty())
     };
     let mut problems = Vec::new();
     if let Some(grant_type) = take("grant_type").filter(|grant_type| grant_type != "password") {
@@ -105,7 +110,11 @@ fn read(fields: Vec<(String, String)>) -> Result<PasswordRequestForm, ApiError> 
         problems.push(FieldProblem::body("scope", "invalid_scope", error.to_string()));
         Scopes::default()
     });
-    if problems.is_empty() { Ok(PasswordRequestForm { username, password, scope }) } else { Err(ApiError::validation(problems)) }
+    if problems.is_empty() {
+        Ok(PasswordRequestForm { username, password, scope })
+    } else {
+        Err(ApiError::validation(problems))
+    }
 }
 
 impl OperationInput for PasswordRequestForm {

@@ -46,6 +46,7 @@ pub(super) fn router() -> ApiRouter<Mapae> {
                 op.id("ready")
                     .tag("operate")
                     .summary("Requests can be served")
+                    .response_with::<200, Json<Ready>, _>(|response| response.description("Nothing is missing."))
                     .response_with::<503, Json<Ready>, _>(|response| response.description("A dependency is missing."))
             }),
         )

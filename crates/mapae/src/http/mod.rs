@@ -5,6 +5,7 @@ mod body;
 mod current_user;
 mod docs;
 mod error;
+pub mod fastapi;
 mod form;
 mod health;
 mod openapi;
@@ -17,10 +18,14 @@ mod well_known;
 use aide::axum::ApiRouter;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use request::Around;
+use tower::ServiceBuilder;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use current_user::CurrentUser;
+pub use current_user::{Account, CurrentUser, KnownUser};
 pub use error::{ApiError, ErrorCode};
 pub use form::PasswordRequestForm;
 pub use style::ErrorStyle;
@@ -32,13 +37,13 @@ use crate::pages;
 pub fn app(mapae: Mapae) -> Router {
     let http = &mapae.settings().http;
     let mut document = openapi::document(&mapae);
-    let accounts = ApiRouter::new()
+    let api = ApiRouter::new()
         .merge(token::signin_router())
         .merge(style::detail(token::form_router()))
         .merge(users::router())
-        .merge(admin::router());
-    // The style renders errors anew, so what goes onto every answer comes after it.
-    let api = request::no_store(accounts).merge(well_known::router()).merge(health::router());
+        .merge(admin::router())
+        .merge(well_known::router())
+        .merge(health::router());
     let mut router = api.finish_api(&mut document);
     if http.docs {
         router = router.merge(docs::router(&document));
@@ -47,9 +52,14 @@ pub fn app(mapae: Mapae) -> Router {
         .merge(pages::router())
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(DefaultBodyLimit::max(http.body_limit))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(option_layer(request::cors(&mapae)))
-        .layer(axum::middleware::from_fn_with_state(mapae.clone(), request::around))
+        .layer(
+            // One layer of four parts: each layer of a router costs every request an allocation of its own.
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(Around::new(mapae.clone()), request::around))
+                .map_response(IntoResponse::into_response)
+                .layer(option_layer(request::cors(&mapae)))
+                .layer(CatchPanicLayer::custom(error::panicked))
+                .layer(DefaultBodyLimit::max(http.body_limit)),
+        )
         .with_state(mapae)
 }

@@ -7,35 +7,36 @@ use aide::openapi::{
     SecurityScheme, StatusCode,
 };
 use indexmap::IndexMap;
+use mapae_verify::axum::SECURITY_SCHEME;
 use serde_json::json;
 
 use super::error::{ApiError, ErrorCode, Problem};
 use crate::domain::ScopeSet;
 use crate::{Mapae, VERSION};
 
-/// The security scheme's name, as in FastAPI's tutorial.
-const SCHEME: &str = "OAuth2PasswordBearer";
-
-/// The document before any route is added: title, version and the password flow with every scope.
+/// The stand-alone service's document before any route is added.
 pub(super) fn document(mapae: &Mapae) -> OpenApi {
-    let scopes = mapae.settings().scopes.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    let scopes: Vec<_> = mapae.settings().scopes.iter().collect();
+    OpenApi {
+        info: Info { title: "Mapae".to_owned(), version: VERSION.to_owned(), ..Info::default() },
+        ..with_password_flow("Mapae", "token", &scopes)
+    }
+}
+
+/// A document with the password flow and these scopes. `token_url` is relative, so that it survives a proxy's path
+/// prefix.
+pub(super) fn with_password_flow(title: &str, token_url: &str, scopes: &[(&str, &str)]) -> OpenApi {
+    let scopes = scopes.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let flow = OAuth2Flow::Password { token_url: token_url.to_owned(), refresh_url: None, scopes };
     let scheme = SecurityScheme::OAuth2 {
-        flows: OAuth2Flows {
-            password: Some(OAuth2Flow::Password {
-                // Relative, so that it survives a proxy's path prefix.
-                token_url: "token".to_owned(),
-                refresh_url: None,
-                scopes,
-            }),
-            ..OAuth2Flows::default()
-        },
+        flows: OAuth2Flows { password: Some(flow), ..OAuth2Flows::default() },
         description: Some("Sign in with a user name or e-mail address and a password.".to_owned()),
         extensions: IndexMap::default(),
     };
     OpenApi {
-        info: Info { title: "Mapae".to_owned(), version: VERSION.to_owned(), ..Info::default() },
+        info: Info { title: title.to_owned(), version: "0.1.0".to_owned(), ..Info::default() },
         components: Some(Components {
-            security_schemes: IndexMap::from_iter([(SCHEME.to_owned(), ReferenceOr::Item(scheme))]),
+            security_schemes: IndexMap::from_iter([(SECURITY_SCHEME.to_owned(), ReferenceOr::Item(scheme))]),
             ..Components::default()
         }),
         ..OpenApi::default()
@@ -44,9 +45,10 @@ pub(super) fn document(mapae: &Mapae) -> OpenApi {
 
 /// Writes into an operation that it needs a token with the scopes `S`.
 pub(super) fn require<S: ScopeSet>(operation: &mut Operation) {
-    let mut scopes = Vec::new();
-    S::for_each(&mut |name| scopes.push(name.to_owned()));
-    operation.security.push(IndexMap::from_iter([(SCHEME.to_owned(), scopes)]));
+    for alternative in S::alternatives() {
+        let scopes = alternative.into_iter().map(str::to_owned).collect();
+        operation.security.push(IndexMap::from_iter([(SECURITY_SCHEME.to_owned(), scopes)]));
+    }
 }
 
 /// The answers of a protected route to those who may not pass.
@@ -64,7 +66,11 @@ pub(super) fn protected_responses<S: ScopeSet>(
 }
 
 /// A documented error with an example.
-pub(super) fn error_response(ctx: &mut GenContext, code: ErrorCode, description: &str) -> (Option<StatusCode>, Response) {
+pub(super) fn error_response(
+    ctx: &mut GenContext,
+    code: ErrorCode,
+    description: &str,
+) -> (Option<StatusCode>, Response) {
     let example = json!({
         "type": "about:blank",
         "title": code.title(),

@@ -1,12 +1,13 @@
 //! What happens around every request: an id, a time limit, a log line, and who may call from a browser.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aide::axum::ApiRouter;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use axum::middleware::{Next, map_response};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -19,9 +20,35 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_SNIFF: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
 
-/// Gives the request an id that is in its log lines and in its response, and bounds its time.
-pub(super) async fn around(State(mapae): State<Mapae>, request: Request, next: Next) -> Response {
-    let id = hex(&mapae.ids().random::<8>());
+/// What [`around`] needs.
+#[derive(Clone)]
+pub(super) struct Around {
+    mapae: Mapae,
+    /// Tells this process's requests from those of others.
+    process: u32,
+    count: Arc<AtomicU32>,
+}
+
+impl Around {
+    pub(super) fn new(mapae: Mapae) -> Self {
+        let process = u32::from_be_bytes(mapae.ids().random());
+        Self { mapae, process, count: Arc::default() }
+    }
+
+    /// Unique, not secret.
+    fn next_id(&self) -> String {
+        format!("{:08x}{:08x}", self.process, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The most of an origin that is logged.
+const MAX_LOGGED_CHARS: usize = 200;
+
+/// Gives the request an id that is in its log lines and in its response, bounds its time, and lets nobody keep the
+/// answer unless its route says otherwise: most hold tokens or personal data (RFC 6749 §5.1).
+pub(super) async fn around(State(around): State<Around>, request: Request, next: Next) -> Response {
+    let id = around.next_id();
+    let mapae = &around.mapae;
     let method = request.method().clone();
     // The route, not the address: an address may hold what does not belong into logs.
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -29,7 +56,7 @@ pub(super) async fn around(State(mapae): State<Mapae>, request: Request, next: N
     let began = Instant::now();
 
     let span = tracing::info_span!("request", request_id = id);
-    span.in_scope(|| note_blocked_origin(&mapae, request.headers()));
+    span.in_scope(|| note_blocked_origin(mapae, request.headers()));
     let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|_| ApiError::timed_out().into_response());
 
@@ -38,6 +65,7 @@ pub(super) async fn around(State(mapae): State<Mapae>, request: Request, next: N
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response.headers_mut().insert(NO_SNIFF.0, NO_SNIFF.1);
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -61,10 +89,6 @@ fn log(method: &Method, route: Option<&MatchedPath>, response: &Response, took: 
     }
 }
 
-fn hex(bytes: &[u8; 8]) -> String {
-    format!("{:016x}", u64::from_be_bytes(*bytes))
-}
-
 /// Pages of the configured origins may call with a token. Without any, no CORS header is ever sent.
 pub(super) fn cors(mapae: &Mapae) -> Option<CorsLayer> {
     let origins = &mapae.settings().http.cors_origins;
@@ -83,7 +107,12 @@ fn note_blocked_origin(mapae: &Mapae, headers: &HeaderMap) {
     let Some(origin) = headers.get(ORIGIN) else { return };
     let settings = mapae.settings();
     let allowed = settings.http.cors_origins.iter().any(|one| one.as_bytes() == origin.as_bytes());
-    if !allowed && !is_same_origin(origin, settings.base_url.origin(), headers) {
+    if allowed || is_same_origin(origin, settings.base_url.origin(), headers) {
+        return;
+    }
+    // Anybody can send any text as an origin: the log takes little of each, each once, and not many.
+    let origin: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(MAX_LOGGED_CHARS).collect();
+    if mapae.blocked_origins().is_new(&origin) {
         tracing::warn!(
             ?origin,
             "a page of this origin may not call: if it should, add it to MAPAE_CORS_ORIGINS (cors_origins)"
@@ -94,13 +123,6 @@ fn note_blocked_origin(mapae: &Mapae, headers: &HeaderMap) {
 /// Browsers send `Origin` with their own site's POSTs too.
 fn is_same_origin(origin: &HeaderValue, own: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
-    origin.as_bytes() == own.as_bytes() || [&b"http://"[..], b"https://"].iter().any(|scheme| origin.as_bytes().strip_prefix(*scheme) == Some(host))
-}
-
-/// Answers that hold tokens or personal data are nobody's to keep (RFC 6749 §5.1).
-pub(super) fn no_store(router: ApiRouter<Mapae>) -> ApiRouter<Mapae> {
-    router.layer(map_response(|mut response: Response| async {
-        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        response
-    }))
+    origin.as_bytes() == own.as_bytes()
+        || [&b"http://"[..], b"https://"].iter().any(|scheme| origin.as_bytes().strip_prefix(*scheme) == Some(host))
 }

@@ -68,18 +68,17 @@ impl FromFields for SignInBody {
 
 /// `/token`, whose errors are in FastAPI's shape.
 pub(super) fn form_router() -> ApiRouter<Mapae> {
-    ApiRouter::new()
-        .api_route(
-            "/token",
-            post_with(token, |op| {
-                op.id("login_for_access_token")
-                    .tag("token")
-                    .summary("Sign in with the OAuth2 password form")
-                    .description("`username` takes a user name or an e-mail address.")
-            })
-            // Here, so that its errors pass through the style of this router.
-            .fallback_service(error::method_not_allowed.into_service()),
-        )
+    ApiRouter::new().api_route(
+        "/token",
+        post_with(token, |op| {
+            op.id("login_for_access_token")
+                .tag("token")
+                .summary("Sign in with the OAuth2 password form")
+                .description("`username` takes a user name or an e-mail address.")
+        })
+        // Here, so that its errors pass through the style of this router.
+        .fallback_service(error::method_not_allowed.into_service()),
+    )
 }
 
 /// `/users/signin`, whose errors are problems.
@@ -107,7 +106,12 @@ async fn sign_in(
     answer(&mapae, login, &body.password, &body.scope).await
 }
 
-async fn answer(mapae: &Mapae, login: &str, password: &SecretText, scope: &Scopes) -> Result<Json<TokenBody>, ApiError> {
+async fn answer(
+    mapae: &Mapae,
+    login: &str,
+    password: &SecretText,
+    scope: &Scopes,
+) -> Result<Json<TokenBody>, ApiError> {
     // A password that is too long to be anybody's is a wrong password, without the cost of hashing it.
     let password = Password::new(password.expose()).map_err(|_| SignInError::Refused)?;
     Ok(Json(mapae.sign_in(login, &password, scope).await?.into()))

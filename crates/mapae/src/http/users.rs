@@ -3,13 +3,13 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{delete_with, get_with, patch_with, post_with};
 use aide::transform::TransformOperation;
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::Json;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::CurrentUser;
 use super::body::{Fields, FromFields, JsonBody};
@@ -17,7 +17,8 @@ use super::error::ApiError;
 use crate::Mapae;
 use crate::domain::scope::Me;
 use crate::domain::{SecretText, User};
-use crate::service::accounts::{AccountChange, NewAccount};
+use crate::service::AuthenticateError;
+use crate::service::accounts::{AccountChange, ChangeError, NewAccount};
 
 /// An account, as its owner and administrators see it.
 #[derive(Serialize, JsonSchema)]
@@ -32,8 +33,15 @@ pub(super) struct UserBody {
     disabled: bool,
     /// The scopes that the account holds, separated by spaces.
     scope: String,
+    #[serde(serialize_with = "rfc3339")]
     created_at: DateTime<Utc>,
+    #[serde(serialize_with = "rfc3339")]
     updated_at: DateTime<Utc>,
+}
+
+/// With milliseconds, which is what is kept; chrono's own form is written character by character.
+fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 impl From<&User> for UserBody {
@@ -136,9 +144,7 @@ pub(super) fn router() -> ApiRouter<Mapae> {
     ApiRouter::new()
         .api_route(
             "/users/signup",
-            post_with(sign_up, |op| {
-                tag(op).id("sign_up").summary("Make an account").response::<201, Json<UserBody>>()
-            }),
+            post_with(sign_up, |op| tag(op).id("sign_up").summary("Make an account").response::<201, Json<UserBody>>()),
         )
         .api_route(
             "/users/me",
@@ -200,6 +206,17 @@ async fn delete_me(
 ) -> Result<StatusCode, ApiError> {
     mapae.delete_own_account(user.principal(), &body.password).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whoever may not go on is answered as if the request came now.
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Ended { scope } => Self::from_authenticate(AuthenticateError::Ended, scope.to_owned()),
+            ChangeError::InsufficientScope { scope } => Self::insufficient_scope(scope.to_owned()),
+            ChangeError::Account(error) => error.into(),
+        }
+    }
 }
 
 #[cfg(test)]

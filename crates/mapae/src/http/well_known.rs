@@ -1,22 +1,45 @@
 //! `/.well-known`: the public keys.
 
-use aide::axum::{ApiRouter, IntoApiResponse};
 use aide::axum::routing::get_with;
+use aide::axum::{ApiRouter, IntoApiResponse};
+use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::Mapae;
+
+/// RFC 7517 §8.5.2.
+const MEDIA_TYPE: &str = "application/jwk-set+json";
+
+/// A JWK Set (RFC 7517 §5).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JwkSet")]
+struct PublicKeys {
+    /// Public keys, each with its `kid`.
+    keys: Vec<Map<String, Value>>,
+}
 
 pub(super) fn router() -> ApiRouter<Mapae> {
     ApiRouter::new().api_route(
         "/.well-known/jwks.json",
         get_with(jwks, |op| {
-            op.id("jwks").tag("keys").summary("Public keys that verify this service's tokens (RFC 7517)")
+            op.id("jwks")
+                .tag("keys")
+                .summary("Public keys that verify this service's tokens (RFC 7517)")
+                .response_with::<200, Json<PublicKeys>, _>(|mut response| {
+                    let content = &mut response.inner().content;
+                    let documented = content.shift_remove("application/json").unwrap_or_default();
+                    content.insert(MEDIA_TYPE.to_owned(), documented);
+                    response
+                })
         }),
     )
 }
 
 async fn jwks(State(mapae): State<Mapae>) -> impl IntoApiResponse {
-    // RFC 7517 §8.5.2; the age matches the time for which retiring keys stay.
-    ([(CONTENT_TYPE, "application/jwk-set+json"), (CACHE_CONTROL, "public, max-age=300")], mapae.jwks().to_string())
+    // The age matches the time for which retiring keys stay.
+    ([(CONTENT_TYPE, MEDIA_TYPE), (CACHE_CONTROL, "public, max-age=300")], mapae.jwks().to_string())
 }

@@ -11,8 +11,9 @@ use crate::http::ApiError;
 use crate::settings::Signup;
 use crate::{Mapae, VERSION};
 
-/// Pages load nothing but this service's own files.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// Pages load nothing but this service's own style. (Their icon is an empty `data:` one, or browsers would ask for one.)
+const PAGE_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -29,11 +30,8 @@ pub(crate) fn router() -> Router<Mapae> {
 
 async fn home(State(mapae): State<Mapae>) -> Response {
     let settings = mapae.settings();
-    let page = Home {
-        version: VERSION,
-        base_url: settings.base_url.as_str(),
-        signup_open: settings.signup == Signup::Open,
-    };
+    let page =
+        Home { version: VERSION, base_url: settings.base_url.as_str(), signup_open: settings.signup == Signup::Open };
     match page.render() {
         Ok(html) => ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(html)).into_response(),
         Err(error) => ApiError::internal(&error).into_response(),
@@ -53,7 +51,8 @@ mod tests {
 
     #[test]
     fn the_home_page_says_how_to_sign_up() {
-        let page = |signup_open| Home { version: "1.2.3", base_url: "https://a.example", signup_open }.render().unwrap();
+        let page =
+            |signup_open| Home { version: "1.2.3", base_url: "https://a.example", signup_open }.render().unwrap();
         assert!(page(true).contains("curl https://a.example/users/signup"));
         assert!(page(false).contains("mapae user add NAME"));
     }

@@ -3,31 +3,14 @@
 use mapae_password::{HashText, Password};
 use mapae_verify::Scopes;
 
-use super::credentials::Claimant;
-use super::{CredentialError, Mapae, NewPasswordError, PoolBusy, Principal};
-use crate::domain::scope::{Admin, ScopeCatalogueError};
+pub use super::account_error::{AccountError, ChangeError, FieldError};
+use super::credentials::{Claimant, Proven};
+use super::{CredentialError, Mapae, NewPasswordError, Principal};
+use crate::domain::scope::{Admin, Me};
 use crate::domain::user::{self, NewUser, ProfileChange};
 use crate::domain::{DeclaredScope, EmailAddress, SecretText, User, UserId, UserName};
 use crate::settings::Signup;
-use crate::store::{Login, StoreError};
-
-/// One field of a request that cannot be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
-    /// The field's name on the wire.
-    pub field: &'static str,
-    /// A stable word for the rule.
-    pub code: &'static str,
-    /// A sentence for people.
-    pub message: String,
-}
-
-impl FieldError {
-    /// A field that breaks the rule `code`.
-    pub fn new(field: &'static str, code: &'static str, message: impl Into<String>) -> Self {
-        Self { field, code, message: message.into() }
-    }
-}
+use crate::store::{Login, Tx};
 
 /// What an account is made from, as somebody typed it.
 #[derive(Clone, Debug)]
@@ -64,64 +47,6 @@ pub struct AdminChange {
     pub grant: Scopes,
     /// Scopes to withdraw.
     pub withdraw: Scopes,
-}
-
-/// Why an account was not made or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountError {
-    /// Fields that cannot be taken.
-    #[error("{}", .0.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join(" "))]
-    Invalid(Vec<FieldError>),
-    /// Another account has this user name.
-    #[error("This user name is taken.")]
-    UsernameTaken,
-    /// Another account has this e-mail address.
-    #[error("This e-mail address is taken.")]
-    EmailTaken,
-    /// Accounts are not made over HTTP here.
-    #[error("Sign-up is closed. Ask an administrator for an account.")]
-    SignupClosed,
-    /// The repeated password is wrong.
-    #[error("The password is wrong.")]
-    WrongPassword,
-    /// There is no such account.
-    #[error("There is no such account.")]
-    NotFound,
-    /// A scope that does not exist.
-    #[error(transparent)]
-    Scope(#[from] ScopeCatalogueError),
-    /// Administrators cannot lock themselves out.
-    #[error("You cannot disable your own account or withdraw your own mapae:admin.")]
-    OwnAccount,
-    /// The hashing queue is full.
-    #[error(transparent)]
-    Busy(#[from] PoolBusy),
-    /// A password could not be hashed.
-    #[error(transparent)]
-    Hash(mapae_password::HashError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(StoreError),
-}
-
-impl From<StoreError> for AccountError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::UsernameTaken => Self::UsernameTaken,
-            StoreError::EmailTaken => Self::EmailTaken,
-            other @ (StoreError::Database(_) | StoreError::Corrupt { .. }) => Self::Store(other),
-        }
-    }
-}
-
-impl From<CredentialError> for AccountError {
-    fn from(error: CredentialError) -> Self {
-        match error {
-            CredentialError::Refused => Self::WrongPassword,
-            CredentialError::Busy(busy) => Self::Busy(busy),
-            CredentialError::Store(store) => store.into(),
-        }
-    }
 }
 
 impl Mapae {
@@ -179,8 +104,8 @@ impl Mapae {
     /// Changes the account of a signed-in person. Another e-mail address asks for the password.
     ///
     /// # Errors
-    /// [`AccountError`].
-    pub async fn change_account(&self, principal: &Principal, change: AccountChange) -> Result<User, AccountError> {
+    /// [`ChangeError`].
+    pub async fn change_account(&self, principal: &Principal, change: AccountChange) -> Result<User, ChangeError> {
         let id = &principal.user.id;
         let mut errors = Vec::new();
         let profile = ProfileChange {
@@ -199,49 +124,46 @@ impl Mapae {
         }
         let given = change.password.as_ref().and_then(|given| parse_password("password", given, &mut errors));
         if !errors.is_empty() {
-            return Err(AccountError::Invalid(errors));
+            return Err(AccountError::Invalid(errors).into());
         }
-        let proven = match (&profile.email, &given) {
-            (Some(_), Some(password)) => Some(self.check_password(Claimant::Account(id), password).await?),
-            _ => None,
+        let mut tx = match (&profile.email, &given) {
+            (Some(_), Some(password)) => {
+                let proven = self.prove_own(principal, password).await?;
+                self.begin_own(principal, proven).await?
+            }
+            _ => self.begin_as(principal, Me::NAME).await?,
         };
-        let mut tx = self.store().begin().await?;
         tx.update_profile(id, profile).await?;
-        let now = tx.credential(id).await?.ok_or(AccountError::NotFound)?;
-        if proven.is_some_and(|proven| proven.hash != now.hash) {
-            return Err(AccountError::WrongPassword);
-        }
-        if now.user.email.is_none() && now.user.username.is_none() {
+        let now = tx.user(id).await?.ok_or(AccountError::NotFound)?;
+        if now.email.is_none() && now.username.is_none() {
             let message = "An account keeps a user name or an e-mail address.";
-            return Err(AccountError::Invalid(vec![FieldError::new("email", "missing", message)]));
+            return Err(AccountError::Invalid(vec![FieldError::new("email", "missing", message)]).into());
         }
         tx.commit().await?;
-        Ok(now.user)
+        Ok(now)
     }
 
     /// Changes the password of a signed-in person and ends all their other sessions.
     ///
     /// # Errors
-    /// [`AccountError`].
+    /// [`ChangeError`].
     pub async fn change_password(
         &self,
         principal: &Principal,
         current: &SecretText,
         new: &SecretText,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), ChangeError> {
         let mut errors = Vec::new();
         let current = parse_password("current_password", current, &mut errors);
         let new = parse_password("new_password", new, &mut errors);
         let (Some(current), Some(new), true) = (current, new, errors.is_empty()) else {
-            return Err(AccountError::Invalid(errors));
+            return Err(AccountError::Invalid(errors).into());
         };
         let id = &principal.user.id;
-        let proven = self.check_password(Claimant::Account(id), &current).await?;
+        let proven = self.prove_own(principal, &current).await?;
         let hash = self.accept_new_password("new_password", &new, own_names(&proven.user)).await?;
-        let mut tx = self.store().begin().await?;
-        if !tx.replace_password_hash(id, Some(&proven.hash), &hash).await? {
-            return Err(AccountError::WrongPassword);
-        }
+        let mut tx = self.begin_own(principal, proven).await?;
+        tx.replace_password_hash(id, None, &hash).await?;
         tx.end_sessions(id, Some(&principal.session.id)).await?;
         tx.commit().await?;
         tracing::info!(user = %id, "password changed");
@@ -251,23 +173,49 @@ impl Mapae {
     /// Deletes the account of a signed-in person, who repeats the password.
     ///
     /// # Errors
-    /// [`AccountError`].
-    pub async fn delete_own_account(&self, principal: &Principal, password: &SecretText) -> Result<(), AccountError> {
+    /// [`ChangeError`].
+    pub async fn delete_own_account(&self, principal: &Principal, password: &SecretText) -> Result<(), ChangeError> {
         let mut errors = Vec::new();
         let Some(password) = parse_password("password", password, &mut errors) else {
-            return Err(AccountError::Invalid(errors));
+            return Err(AccountError::Invalid(errors).into());
         };
         let id = &principal.user.id;
-        let proven = self.check_password(Claimant::Account(id), &password).await?;
-        let mut tx = self.store().begin().await?;
-        let now = tx.credential(id).await?.ok_or(AccountError::NotFound)?;
-        if now.hash != proven.hash {
-            return Err(AccountError::WrongPassword);
-        }
+        let proven = self.prove_own(principal, &password).await?;
+        let mut tx = self.begin_own(principal, proven).await?;
         tx.delete_user(id).await?;
         tx.commit().await?;
         tracing::info!(user = %id, "account deleted by its owner");
         Ok(())
+    }
+
+    /// Checks the password that a signed-in person repeats.
+    async fn prove_own(&self, principal: &Principal, password: &Password) -> Result<Proven, ChangeError> {
+        match self.check_password(Claimant::Account(&principal.user.id), password).await {
+            Ok(proven) => Ok(proven),
+            Err(error) => Err(self.password_refused(principal, error).await),
+        }
+    }
+
+    /// Begins the transaction in which a signed-in person acts on the own account after repeating the password.
+    async fn begin_own(&self, principal: &Principal, mut proven: Proven) -> Result<Tx, ChangeError> {
+        match self.begin_proven(&mut proven).await {
+            Ok(tx) => {
+                self.still(&tx, principal, Me::NAME).await?;
+                Ok(tx)
+            }
+            Err(error) => Err(self.password_refused(principal, error).await),
+        }
+    }
+
+    /// A password that is right no more, since the account was disabled or its password changed elsewhere, is not
+    /// called wrong: the session ended with it.
+    async fn password_refused(&self, principal: &Principal, error: CredentialError) -> ChangeError {
+        match error {
+            CredentialError::Refused => {
+                self.begin_as(principal, Me::NAME).await.err().unwrap_or(AccountError::WrongPassword.into())
+            }
+            other @ (CredentialError::Busy(_) | CredentialError::Store(_)) => other.into(),
+        }
     }
 
     /// The account with this id, user name or e-mail address.
@@ -289,14 +237,22 @@ impl Mapae {
     /// `by` is the administrator, who cannot lock himself out; `None` for the command line.
     ///
     /// # Errors
-    /// [`AccountError`].
-    pub async fn administer(&self, id: &UserId, change: AdminChange, by: Option<&UserId>) -> Result<User, AccountError> {
+    /// [`ChangeError`].
+    pub async fn administer(
+        &self,
+        id: &UserId,
+        change: AdminChange,
+        by: Option<&Principal>,
+    ) -> Result<User, ChangeError> {
         self.settings().scopes.check(&change.grant)?;
+        let mut tx = match by {
+            Some(admin) => self.begin_as(admin, Admin::NAME).await?,
+            None => self.store().begin().await?,
+        };
         let locks_out = change.disabled == Some(true) || change.withdraw.contains(Admin::NAME);
-        if by == Some(id) && locks_out {
-            return Err(AccountError::OwnAccount);
+        if locks_out && by.is_some_and(|admin| admin.user.id == *id) {
+            return Err(AccountError::OwnAccount.into());
         }
-        let mut tx = self.store().begin().await?;
         let user = tx.user(id).await?.ok_or(AccountError::NotFound)?;
         if let Some(disabled) = change.disabled {
             tx.set_disabled(id, disabled).await?;
@@ -351,13 +307,15 @@ impl Mapae {
         password: &Password,
         inputs: Vec<String>,
     ) -> Result<HashText, AccountError> {
-        self.hash_new_password(password, inputs).await.map_err(|error| match error {
-            NewPasswordError::Refused(violations) => AccountError::Invalid(
-                violations.iter().map(|broken| FieldError::new(field, broken.code(), broken.to_string())).collect(),
-            ),
-            NewPasswordError::Busy(busy) => AccountError::Busy(busy),
-            NewPasswordError::Hash(error) => AccountError::Hash(error),
-        })
+        self.0.passwords.hash_new(password, self.settings().password_policy, inputs).await.map_err(
+            |error| match error {
+                NewPasswordError::Refused(violations) => AccountError::Invalid(
+                    violations.iter().map(|broken| FieldError::new(field, broken.code(), broken.to_string())).collect(),
+                ),
+                NewPasswordError::Busy(busy) => AccountError::Busy(busy),
+                NewPasswordError::Hash(error) => AccountError::Hash(error),
+            },
+        )
     }
 }
 

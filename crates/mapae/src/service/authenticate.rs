@@ -5,8 +5,9 @@ use std::sync::Arc;
 use mapae_verify::{Claims, VerifyError};
 
 use super::Mapae;
+use super::accounts::ChangeError;
 use crate::domain::{Session, User, UserId};
-use crate::store::StoreError;
+use crate::store::{StoreError, Tx};
 
 /// Whoever a good token speaks for.
 #[derive(Clone, Debug)]
@@ -55,5 +56,25 @@ impl Mapae {
             return Err(AuthenticateError::Ended);
         }
         Ok(Principal { user, session, claims })
+    }
+
+    /// Begins the transaction in which somebody does what asks for `scope`, if that is still allowed.
+    pub(super) async fn begin_as(&self, principal: &Principal, scope: &'static str) -> Result<Tx, ChangeError> {
+        let tx = self.store().begin().await?;
+        self.still(&tx, principal, scope).await?;
+        Ok(tx)
+    }
+
+    /// Whether a token that was good when the request began may still be acted on: as the transaction sees it, the
+    /// session lives, the account is active, and it holds the scope, which the token carries. A request may take long,
+    /// and what was known at its beginning may have come from memory.
+    pub(super) async fn still(&self, tx: &Tx, principal: &Principal, scope: &'static str) -> Result<(), ChangeError> {
+        let session = tx.session(&principal.session.id).await?.filter(|session| session.is_live(self.now()));
+        let user = tx.user(&principal.user.id).await?.filter(|user| !user.disabled);
+        let (Some(_), Some(user)) = (session, user) else { return Err(ChangeError::Ended { scope }) };
+        if !principal.claims.scope.contains(scope) || !user.scopes.contains(scope) {
+            return Err(ChangeError::InsufficientScope { scope });
+        }
+        Ok(())
     }
 }

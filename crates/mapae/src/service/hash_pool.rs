@@ -76,6 +76,7 @@ impl HashPool {
 }
 
 #[cfg(test)]
+#[expect(clippy::await_holding_lock, reason = "the lock holds a thread of the pool up, which is the point")]
 mod tests {
     use std::num::NonZeroUsize;
     use std::sync::{Arc, Mutex};

@@ -91,7 +91,9 @@ impl Keys {
         let checked = check_master_key(&mut tx, &master, rng.as_ref()).await?;
         let made = match settings.signing {
             Signing::Generated(_) if attach && !tx.signing_keys().await?.is_empty() => false,
-            Signing::Generated(algorithm) => ensure(&mut tx, algorithm, &master, rng.as_ref(), now_utc(clock.as_ref())).await?,
+            Signing::Generated(algorithm) => {
+                ensure(&mut tx, algorithm, &master, rng.as_ref(), now_utc(clock.as_ref())).await?
+            }
             Signing::SharedSecret(..) => false,
         };
         if checked || made {
@@ -130,10 +132,8 @@ impl Mapae {
     /// [`StoreError`] if the database fails.
     pub async fn list_keys(&self) -> Result<Vec<KeySummary>, StoreError> {
         let records = self.store().signing_keys().await?;
-        let good_until = |record: &SigningKeyRecord| still_verifies(record, self.settings(), self.now());
         Ok(records
             .into_iter()
-            .filter(good_until)
             .map(|record| KeySummary {
                 kid: record.kid,
                 algorithm: record.algorithm,
@@ -146,7 +146,7 @@ impl Mapae {
     }
 
     /// Lets the next key sign from now on. The old one still verifies until its last token has expired, so nobody is
-    /// logged out. `at_once` does not wait until every verifier has seen the next key.
+    /// logged out; then the server removes it. `at_once` does not wait until every verifier has seen the next key.
     ///
     /// # Errors
     /// [`RotateError`] says when it will be possible.
@@ -177,11 +177,24 @@ impl Mapae {
             None => insert(&mut tx, algorithm, KeyState::Active, &keys.master, keys.rng.as_ref(), now).await?,
         }
         insert(&mut tx, algorithm, KeyState::Next, &keys.master, keys.rng.as_ref(), now).await?;
-        for gone in records.iter().filter(|key| !still_verifies(key, self.settings(), now)) {
-            tx.remove_signing_key(&gone.kid).await?;
-        }
         tx.commit().await?;
         Ok(self.reload_keys().await?)
+    }
+
+    /// Removes retired keys whose last token has expired. Only who issues the tokens knows when that is: a command may
+    /// have been given another lifetime than the server.
+    async fn remove_gone_keys(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut gone = self.store().signing_keys().await?;
+        gone.retain(|key| !still_verifies(key, self.settings(), now));
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store().begin().await?;
+        for key in &gone {
+            tx.remove_signing_key(&key.kid).await?;
+        }
+        tx.commit().await
     }
 
     async fn reload_keys(&self) -> Result<(), StartError> {
@@ -196,11 +209,14 @@ impl Mapae {
         Ok(())
     }
 
-    /// Reloads the keys now and whenever they change, here or elsewhere.
+    /// Reloads the keys now and whenever they change, here or elsewhere, and removes those that are gone.
     pub(super) async fn follow_keys(&self, mut changed: tokio::sync::watch::Receiver<u64>) {
         loop {
             if let Err(error) = self.reload_keys().await {
                 tracing::error!(%error, "signing keys could not be reloaded; those in memory stay");
+            }
+            if let Err(error) = self.remove_gone_keys().await {
+                tracing::warn!(%error, "expired signing keys could not be removed; the next round tries again");
             }
             tokio::select! {
                 alive = changed.changed() => if alive.is_err() { return },
@@ -289,8 +305,14 @@ struct Loaded {
 }
 
 /// Turns records into keys that sign and verify.
-fn load(records: Vec<SigningKeyRecord>, settings: &Settings, master: &MasterKey, now: DateTime<Utc>) -> Result<Loaded, StartError> {
-    let corrupt = |kid: &str, why: String| StoreError::Corrupt { table: "mapae_signing_key", why: format!("{kid}: {why}") };
+fn load(
+    records: Vec<SigningKeyRecord>,
+    settings: &Settings,
+    master: &MasterKey,
+    now: DateTime<Utc>,
+) -> Result<Loaded, StartError> {
+    let corrupt =
+        |kid: &str, why: String| StoreError::Corrupt { table: "mapae_signing_key", why: format!("{kid}: {why}") };
     if let Signing::SharedSecret(algorithm, secret) = &settings.signing {
         let active = SigningKey::hmac(None, *algorithm, secret.expose().as_bytes())?;
         let set = KeySet::from_keys([active.verification_key()])?;
@@ -300,7 +322,8 @@ fn load(records: Vec<SigningKeyRecord>, settings: &Settings, master: &MasterKey,
     let mut public = JwkSet { keys: Vec::new() };
     let mut active = None;
     for record in records.iter().filter(|key| still_verifies(key, settings, now)) {
-        let jwk: Jwk = serde_json::from_str(&record.public_jwk).map_err(|error| corrupt(&record.kid, error.to_string()))?;
+        let jwk: Jwk =
+            serde_json::from_str(&record.public_jwk).map_err(|error| corrupt(&record.kid, error.to_string()))?;
         verifying.push(VerificationKey::from_jwk_with_algorithm(&jwk, record.algorithm)?);
         public.keys.push(jwk);
         let configured = record.algorithm == settings.signing.algorithm();

@@ -1,11 +1,17 @@
 //! What the service does, whoever asks: the HTTP interface, the command line, an embedding application.
 
+mod account_error;
 pub mod accounts;
 mod authenticate;
 mod credentials;
 mod hash_pool;
 mod keys;
+mod noted;
+mod passwords;
+mod refusal_floor;
+pub mod stateless;
 mod tokens;
+pub mod user_store;
 
 use std::sync::Arc;
 
@@ -13,18 +19,23 @@ use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
 
 pub use authenticate::{AuthenticateError, Principal};
-pub use credentials::{CredentialError, NewPasswordError};
-use hash_pool::HashPool;
+pub use credentials::CredentialError;
 pub use hash_pool::PoolBusy;
-pub use keys::{KeySummary, RotateError};
 use keys::Keys;
+pub use keys::{KeySummary, RotateError};
+use noted::Noted;
+pub use passwords::{NewPasswordError, Passwords, Verdict};
 pub use tokens::{IssueError, SignInError, TokenResponse};
 
 use crate::domain::ids::IdSource;
 use crate::domain::scope::ScopeCatalogueError;
 use crate::domain::{MasterKey, Rng, SystemRng};
 use crate::settings::Settings;
-use crate::store::{Store, StoreError, WatchGuard};
+pub use crate::store::StoreError;
+use crate::store::{Store, WatchGuard};
+
+/// Stored hashes that show what checking one costs: the oldest and the newest so many.
+const HASH_SAMPLE: u64 = 500;
 
 /// The authentication service. Cheap to clone; put it into the application's state.
 #[derive(Clone)]
@@ -35,10 +46,10 @@ struct Inner {
     store: Store,
     clock: Arc<dyn Clock>,
     ids: IdSource,
-    pool: HashPool,
-    refusal_floor: credentials::RefusalFloor,
+    passwords: Passwords,
     keys: Keys,
     verifier: mapae_verify::Verifier,
+    blocked_origins: Noted,
 }
 
 impl std::fmt::Debug for Mapae {
@@ -108,28 +119,23 @@ impl Mapae {
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
         let ids = IdSource::new(clock.clone(), rng.clone());
         settings.scopes.check(&settings.default_scopes)?;
-        settings.passwords.examine(&settings.passwords.dummy()).map_err(StartError::Hashing)?;
+        let passwords =
+            Passwords::new(settings.passwords.clone(), settings.hash_pool, rng.clone()).map_err(StartError::Hashing)?;
         let keys = Keys::open(&store, &settings, master_key, attach, clock.clone(), rng).await?;
-        let mut builder = mapae_verify::VerifierBuilder::rfc9068(
-            keys.shared(),
-            settings.base_url.as_str(),
-            settings.audiences()[0],
-        );
+        let mut builder =
+            mapae_verify::VerifierBuilder::rfc9068(keys.shared(), settings.base_url.as_str(), settings.audiences()[0]);
         for audience in settings.audiences().into_iter().skip(1) {
             builder = builder.audience(audience);
         }
-        let verifier = builder
-            .leeway(settings.leeway)
-            .clock(clock.clone())
-            .cache_bytes(settings.token_cache_bytes)
-            .build();
-        let pool = HashPool::new(settings.hash_pool);
-        let refusal_floor = credentials::RefusalFloor::default();
-        Ok(Self(Arc::new(Inner { settings, store, clock, ids, pool, refusal_floor, keys, verifier })))
+        let verifier =
+            builder.leeway(settings.leeway).clock(clock.clone()).cache_bytes(settings.token_cache_bytes).build();
+        let blocked_origins = Noted::default();
+        Ok(Self(Arc::new(Inner { settings, store, clock, ids, passwords, keys, verifier, blocked_origins })))
     }
 
-    /// Follows what other processes change, until the guard is dropped. A server calls this once; short commands
-    /// do without, and then nothing is read from caches.
+    /// Follows what other processes change, removes keys that are gone, and measures how late refused sign-ins must be
+    /// answered, until the guard is dropped. A server calls this once; short commands do without, and then nothing is
+    /// read from caches.
     ///
     /// # Errors
     /// [`StoreError`] if the database does not answer.
@@ -139,7 +145,14 @@ impl Mapae {
         let store = self.0.store.watch().await?;
         let mapae = self.clone();
         let keys = tokio::spawn(async move { mapae.follow_keys(changed).await });
-        Ok(Background { _store: store, keys })
+        let sampled = self.0.store.clone();
+        let priming = self.0.passwords.prime(async move {
+            sampled.sample_password_hashes(HASH_SAMPLE).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "stored password hashes could not be looked at");
+                Vec::new()
+            })
+        });
+        Ok(Background { _store: store, tasks: [keys, priming.await] })
     }
 
     /// The settings that the service runs with.
@@ -161,6 +174,11 @@ impl Mapae {
         &self.0.ids
     }
 
+    /// Origins whose pages called in vain and that the log names already.
+    pub(crate) fn blocked_origins(&self) -> &Noted {
+        &self.0.blocked_origins
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         crate::store::now_utc(self.0.clock.as_ref())
     }
@@ -170,11 +188,13 @@ impl Mapae {
 #[derive(Debug)]
 pub struct Background {
     _store: WatchGuard,
-    keys: tokio::task::JoinHandle<()>,
+    tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        self.keys.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }

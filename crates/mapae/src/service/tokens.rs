@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use mapae_password::Password;
 use mapae_verify::{Audience, Claims, NoExtra, Scopes, SignError, Subject};
 
-use super::credentials::{Claimant, CredentialError, Proven};
+use super::credentials::{Claimant, CredentialError};
 use super::{Mapae, PoolBusy};
 use crate::domain::session::FIRST_PARTY_CLIENT_ID;
 use crate::domain::{SecretText, Session, User, UserId};
@@ -71,27 +71,9 @@ impl Mapae {
         password: &Password,
         requested: &Scopes,
     ) -> Result<TokenResponse, SignInError> {
-        match self.try_sign_in(login, password, requested).await {
-            // The account changed while the hash ran: perhaps somebody else's sign-in renewed the hash, or the
-            // account ended or got another password. What holds now decides.
-            Err(SignInError::Issue(IssueError::NoSuchUser)) => {
-                match self.try_sign_in(login, password, requested).await {
-                    Err(SignInError::Issue(IssueError::NoSuchUser)) => Err(SignInError::Refused),
-                    other => other,
-                }
-            }
-            other => other,
-        }
-    }
-
-    async fn try_sign_in(
-        &self,
-        login: &str,
-        password: &Password,
-        requested: &Scopes,
-    ) -> Result<TokenResponse, SignInError> {
-        let proven = self.check_password(Claimant::Login(login), password).await?;
-        Ok(self.begin_session(&proven.user.id, Some(&proven), requested).await?)
+        let mut proven = self.check_password(Claimant::Login(login), password).await?;
+        let tx = self.begin_proven(&mut proven).await?;
+        Ok(self.begin_session(tx, &proven.user, requested).await?)
     }
 
     /// Issues a token for an account without its password, for the command line and tests.
@@ -99,17 +81,13 @@ impl Mapae {
     /// # Errors
     /// [`IssueError`].
     pub async fn mint(&self, user: &UserId, requested: &Scopes) -> Result<TokenResponse, IssueError> {
-        self.begin_session(user, None, requested).await
+        let tx = self.store().begin().await?;
+        let user = tx.user(user).await?.filter(|user| !user.disabled).ok_or(IssueError::NoSuchUser)?;
+        self.begin_session(tx, &user, requested).await
     }
 
-    async fn begin_session(
-        &self,
-        user: &UserId,
-        proven: Option<&Proven>,
-        requested: &Scopes,
-    ) -> Result<TokenResponse, IssueError> {
-        let mut tx = self.store().begin().await?;
-        let user = active_user(&tx, user, proven).await?;
+    /// Begins a session of this account, which is active as the transaction sees it.
+    async fn begin_session(&self, mut tx: Tx, user: &User, requested: &Scopes) -> Result<TokenResponse, IssueError> {
         let now = self.now();
         let lifetime = i64::from(self.settings().access_token_lifetime);
         let session = Session {
@@ -122,7 +100,7 @@ impl Mapae {
             ended_at: None,
         };
         let scope = self.settings().scopes.grant(requested, &user.scopes);
-        let response = self.issue(&user, &session, scope)?;
+        let response = self.issue(user, &session, scope)?;
         tx.insert_session(&session).await?;
         tx.commit().await?;
         Ok(response)
@@ -146,20 +124,6 @@ impl Mapae {
             extra: NoExtra {},
         };
         let token = self.0.keys.active().sign("at+jwt", &claims)?;
-        Ok(TokenResponse {
-            access_token: SecretText::new(token),
-            expires_in: settings.access_token_lifetime,
-            scope,
-        })
+        Ok(TokenResponse { access_token: SecretText::new(token), expires_in: settings.access_token_lifetime, scope })
     }
-}
-
-/// The account as the transaction sees it, if it is active and its password is still the one that was proven.
-async fn active_user(tx: &Tx, id: &UserId, proven: Option<&Proven>) -> Result<User, IssueError> {
-    let credential = tx.credential(id).await?.ok_or(IssueError::NoSuchUser)?;
-    let superseded = proven.is_some_and(|proven| proven.hash != credential.hash);
-    if credential.user.disabled || superseded {
-        return Err(IssueError::NoSuchUser);
-    }
-    Ok(credential.user)
 }

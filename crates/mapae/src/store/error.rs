@@ -59,7 +59,9 @@ pub enum OpenError {
         tables: String,
     },
     /// A newer version migrated it.
-    #[error("the database was made by a newer version of mapae (it has migration {migration}): run that version or newer")]
+    #[error(
+        "the database was made by a newer version of mapae (it has migration {migration}): run that version or newer"
+    )]
     Newer {
         /// The first migration that this version does not know.
         migration: String,

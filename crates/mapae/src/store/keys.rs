@@ -56,7 +56,8 @@ impl Tx {
     pub async fn activate_signing_key(&mut self, kid: &str) -> Result<bool, StoreError> {
         let now = self.now();
         let state = Set(KeyState::Active.as_str().to_owned());
-        self.update_key(kid, signing_key::ActiveModel { state, activated_at: Set(Some(now)), ..Default::default() }).await
+        self.update_key(kid, signing_key::ActiveModel { state, activated_at: Set(Some(now)), ..Default::default() })
+            .await
     }
 
     /// Makes a key sign no more; its tokens are still verified.
@@ -80,8 +81,7 @@ impl Tx {
     }
 
     async fn update_key(&mut self, kid: &str, row: signing_key::ActiveModel) -> Result<bool, StoreError> {
-        let updated =
-            Entity::update_many().set(row).filter(Column::Kid.eq(kid)).exec(&self.inner).await?.rows_affected;
+        let updated = Entity::update_many().set(row).filter(Column::Kid.eq(kid)).exec(&self.inner).await?.rows_affected;
         self.changed(Change::SigningKeys).await?;
         Ok(updated == 1)
     }

@@ -18,15 +18,18 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, TransactionTrait,
+};
 use tokio::sync::watch as watch_channel;
 
 use cache::Cache;
 pub use error::{OpenError, StoreError};
+use open::Connections;
 pub use open::{Migrate, SchemaStatus, without_password};
 pub use users::{Credential, Login, UserPage};
-pub use watch::WatchGuard;
 use watch::LastLook;
+pub use watch::WatchGuard;
 
 /// A thing that was changed and may be cached somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +85,10 @@ impl Store {
     /// [`OpenError`]; its text says what to do.
     pub async fn open(url: &str, create: bool, migrate: Migrate, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let connections = open::connect(url, create, migrate == Migrate::Adopt).await?;
-        open::migrate(&connections.write, migrate).await?;
+        if let Err(error) = open::migrate(&connections.write, migrate).await {
+            connections.close().await;
+            return Err(error);
+        }
         Ok(Self(Arc::new(Inner {
             read: connections.read,
             write: connections.write,
@@ -100,7 +106,9 @@ impl Store {
     /// [`OpenError`]; its text says what to do.
     pub async fn migrate(url: &str, create: bool, migrate: Migrate) -> Result<SchemaStatus, OpenError> {
         let connections = open::connect(url, create, migrate == Migrate::Adopt).await?;
-        open::migrate(&connections.write, migrate).await
+        let status = open::migrate(&connections.write, migrate).await;
+        connections.close().await;
+        status
     }
 
     /// The SQL that [`Self::migrate`] would run, and the schema's state; changes nothing.
@@ -140,11 +148,8 @@ impl Store {
 
     /// Closes every connection; on SQLite this folds the write-ahead log into the database file.
     pub async fn close(&self) {
-        for connection in [&self.0.watch, &self.0.read, &self.0.write] {
-            if let Err(error) = connection.clone().close().await {
-                tracing::warn!(%error, "a database connection did not close cleanly");
-            }
-        }
+        let Inner { read, write, watch, .. } = &*self.0;
+        Connections { read: read.clone(), write: write.clone(), watch: watch.clone() }.close().await;
     }
 
     /// Begins a write transaction. It waits for the one writer; dropping it undoes everything.
@@ -207,15 +212,23 @@ impl Tx {
 
     /// Notes a change for every process's cache.
     async fn changed(&mut self, change: Change) -> Result<(), StoreError> {
-        entity::invalidation::ActiveModel {
-            kind: Set(change.kind().to_owned()),
-            subject: Set(change.subject().to_owned()),
-            created_at: Set(self.now()),
-            ..Default::default()
+        self.changed_all(vec![change]).await
+    }
+
+    /// Notes several changes at once.
+    async fn changed_all(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let now = self.now();
+        // Statements have a limited number of parameters.
+        for some in changes.chunks(1_000) {
+            let rows = some.iter().map(|change| entity::invalidation::ActiveModel {
+                kind: Set(change.kind().to_owned()),
+                subject: Set(change.subject().to_owned()),
+                created_at: Set(now),
+                ..Default::default()
+            });
+            entity::invalidation::Entity::insert_many(rows).exec(&self.inner).await?;
         }
-        .insert(&self.inner)
-        .await?;
-        self.changes.push(change);
+        self.changes.extend(changes);
         Ok(())
     }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
-use sea_orm::{DbBackend, ExprTrait};
 use sea_orm::sea_query::{Expr, Order, Query, SelectStatement};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+use sea_orm::{DbBackend, ExprTrait};
 use sea_orm_migration::MigratorTrait;
 
 use super::error::OpenError;
@@ -40,6 +43,17 @@ pub(super) struct Connections {
     pub(super) read: DatabaseConnection,
     pub(super) write: DatabaseConnection,
     pub(super) watch: DatabaseConnection,
+}
+
+impl Connections {
+    /// Closes all of them; the last one folds the write-ahead log into the database file.
+    pub(super) async fn close(self) {
+        for connection in [self.watch, self.read, self.write] {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "a database connection did not close cleanly");
+            }
+        }
+    }
 }
 
 /// Connects without touching the schema. `create` makes the file if it is missing. Another program's database is left
@@ -90,9 +104,7 @@ async fn sqlite(
         .test_before_acquire(false)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| change(sqlite.busy_timeout(BUSY_TIMEOUT)));
-    Database::connect(options)
-        .await
-        .map_err(|source| OpenError::Connect { url: without_password(url), source })
+    Database::connect(options).await.map_err(|source| OpenError::Connect { url: without_password(url), source })
 }
 
 /// Every write transaction takes the write lock at once: SQLite refuses to upgrade a reader whose snapshot is old.
@@ -147,7 +159,11 @@ async fn table_names<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, OpenErro
 }
 
 async fn applied_migrations<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, OpenError> {
-    let query = Query::select().expr_as(Expr::col("version"), "name").from(MIGRATION_TABLE).order_by("version", Order::Asc).take();
+    let query = Query::select()
+        .expr_as(Expr::col("version"), "name")
+        .from(MIGRATION_TABLE)
+        .order_by("version", Order::Asc)
+        .take();
     names(db, &query).await
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 
 use super::entity::session::{self, Column, Entity};
 use super::{Change, Store, StoreError, Tx};
@@ -39,30 +39,35 @@ impl Tx {
         Ok(())
     }
 
-    /// Ends every live session of an account but `except`; how many there were.
+    /// The session with this id, as this transaction sees it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn session(&self, id: &str) -> Result<Option<Session>, StoreError> {
+        let row = Entity::find_by_id(id).one(&self.inner).await?;
+        row.map(to_session).transpose()
+    }
+
+    /// Ends every session of an account but `except`; how many that were not ended yet. Those that have expired are
+    /// among them: a clock that is set back must not revive them.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn end_sessions(&mut self, user: &UserId, except: Option<&str>) -> Result<usize, StoreError> {
-        let live: Vec<String> = Entity::find()
-            .select_only()
-            .column(Column::Id)
-            .filter(Column::UserId.eq(user.as_str()))
-            .filter(Column::EndedAt.is_null())
-            .filter(Column::ExpiresAt.gt(self.now()))
-            .filter(Column::Id.ne(except.unwrap_or_default()))
-            .into_tuple()
-            .all(&self.inner)
+        let which = Condition::all()
+            .add(Column::UserId.eq(user.as_str()))
+            .add(Column::EndedAt.is_null())
+            .add(Column::Id.ne(except.unwrap_or_default()));
+        let open: Vec<String> =
+            Entity::find().select_only().column(Column::Id).filter(which.clone()).into_tuple().all(&self.inner).await?;
+        Entity::update_many()
+            .set(session::ActiveModel { ended_at: Set(Some(self.now())), ..Default::default() })
+            .filter(which)
+            .exec(&self.inner)
             .await?;
-        for id in &live {
-            Entity::update_many()
-                .set(session::ActiveModel { ended_at: Set(Some(self.now())), ..Default::default() })
-                .filter(Column::Id.eq(id))
-                .exec(&self.inner)
-                .await?;
-            self.changed(Change::Session(id.clone())).await?;
-        }
-        Ok(live.len())
+        let count = open.len();
+        self.changed_all(open.into_iter().map(Change::Session).collect()).await?;
+        Ok(count)
     }
 
     pub(super) async fn remove_sessions_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use mapae_password::HashText;
 use mapae_verify::Scopes;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::LikeExpr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::user::{self, Column, Entity};
 use super::{Change, Store, StoreError, Tx};
@@ -106,6 +106,20 @@ impl Store {
         let users = rows.into_iter().map(to_user).collect::<Result<Vec<_>, _>>()?;
         let next = if more { users.last().map(|user| user.id.clone()) } else { None };
         Ok(UserPage { users, next })
+    }
+
+    /// The hashes of the `limit` oldest and the `limit` newest accounts (by id), for what checking them costs.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn sample_password_hashes(&self, limit: u64) -> Result<Vec<HashText>, StoreError> {
+        let mut hashes = Vec::new();
+        for order in [Order::Asc, Order::Desc] {
+            let query = Entity::find().select_only().column(Column::PasswordHash).order_by(Column::Id, order);
+            let some: Vec<String> = query.limit(limit).into_tuple().all(&self.0.read).await?;
+            hashes.extend(some.into_iter().map(HashText::new));
+        }
+        Ok(hashes)
     }
 
     /// How many accounts hold `scope` and are not disabled.

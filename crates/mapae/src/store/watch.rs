@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+};
 
 use super::entity::invalidation;
 use super::{Change, Store, StoreError};
@@ -156,10 +158,10 @@ impl Watcher {
 /// SQLite's own counter: moves when another connection has committed.
 async fn data_version(db: &DatabaseConnection) -> Result<i64, StoreError> {
     let statement = Statement::from_string(ConnectionTrait::get_database_backend(db), "PRAGMA data_version");
-    let row = db.query_one_raw(statement).await?.ok_or_else(|| StoreError::Corrupt {
-        table: "PRAGMA data_version",
-        why: "no row".to_owned(),
-    })?;
+    let row = db
+        .query_one_raw(statement)
+        .await?
+        .ok_or_else(|| StoreError::Corrupt { table: "PRAGMA data_version", why: "no row".to_owned() })?;
     Ok(row.try_get_by_index(0)?)
 }
 

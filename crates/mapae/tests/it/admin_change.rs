@@ -52,8 +52,11 @@ async fn a_disabled_account_is_out_at_once_and_may_return() {
     assert_eq!(changed["disabled"], true);
     problem(server.me(&token).await, StatusCode::UNAUTHORIZED, "invalid_token").await;
 
-    let disabled = problem(sign_in(&server, "ann", PASSWORD).await, StatusCode::UNAUTHORIZED, "incorrect_credentials").await;
-    let wrong = problem(sign_in(&server, "ann", "wrong password").await, StatusCode::UNAUTHORIZED, "incorrect_credentials").await;
+    let disabled =
+        problem(sign_in(&server, "ann", PASSWORD).await, StatusCode::UNAUTHORIZED, "incorrect_credentials").await;
+    let wrong =
+        problem(sign_in(&server, "ann", "wrong password").await, StatusCode::UNAUTHORIZED, "incorrect_credentials")
+            .await;
     assert_eq!(disabled, wrong);
 
     let changed = expect(administer(&server, &admin, &id, json!({ "disabled": false })).await, StatusCode::OK).await;
@@ -71,7 +74,8 @@ async fn a_withdrawn_scope_stops_working_at_once() {
     let deputy = server.sign_in_for("deputy", "me mapae:admin").await;
     let status = async || server.get("/admin/users").bearer_auth(&deputy).send().await.unwrap().status();
     assert_eq!(status().await, 200);
-    let changed = expect(administer(&server, &admin, &id, json!({ "withdraw": "mapae:admin" })).await, StatusCode::OK).await;
+    let changed =
+        expect(administer(&server, &admin, &id, json!({ "withdraw": "mapae:admin" })).await, StatusCode::OK).await;
     assert_eq!(changed["scope"], "me");
     assert_eq!((status().await, server.status_of_me(&deputy).await), (StatusCode::FORBIDDEN, StatusCode::OK));
     expect(administer(&server, &admin, &id, json!({ "withdraw": "me" })).await, StatusCode::OK).await;
@@ -87,7 +91,8 @@ async fn a_granted_scope_comes_with_the_next_sign_in() {
     let server = Server::start().await;
     let admin = server.administrator().await;
     let (id, token) = server.newcomer("ann").await;
-    let changed = expect(administer(&server, &admin, &id, json!({ "grant": "items mapae:admin" })).await, StatusCode::OK).await;
+    let changed =
+        expect(administer(&server, &admin, &id, json!({ "grant": "items mapae:admin" })).await, StatusCode::OK).await;
     assert_eq!(text(&changed["scope"]).split(' ').count(), 3);
     let list = async |token: &str| server.get("/admin/users").bearer_auth(token).send().await.unwrap().status();
     assert_eq!(list(&token).await, 403, "a token never gains what it was not issued with");

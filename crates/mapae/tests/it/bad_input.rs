@@ -85,17 +85,30 @@ async fn another_content_type_is_refused_by_every_route() {
     let server = Server::start().await;
     let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
     for route in json_routes(&server).await {
-        problem(route().body(body.clone()).send().await.unwrap(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type").await;
-        for other in ["text/plain", "application/x-www-form-urlencoded", "text/json", "application/jsonp", "json", "*/*", ""] {
+        problem(
+            route().body(body.clone()).send().await.unwrap(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+        )
+        .await;
+        for other in
+            ["text/plain", "application/x-www-form-urlencoded", "text/json", "application/jsonp", "json", "*/*", ""]
+        {
             let response = route().header(CONTENT_TYPE, other).body(body.clone()).send().await.unwrap();
             let answer = problem(response, StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type").await;
             assert!(text(&answer["detail"]).contains(JSON));
         }
     }
     assert_eq!(server.accounts().await, 1);
-    for (name, fine) in [("a", "application/json"), ("b", "Application/JSON; charset=utf-8"), ("c", "application/x+json")] {
+    for (name, fine) in
+        [("a", "application/json"), ("b", "Application/JSON; charset=utf-8"), ("c", "application/x+json")]
+    {
         let body = json!({ "username": name, "password": PASSWORD }).to_string();
-        expect(server.post("/users/signup").header(CONTENT_TYPE, fine).body(body).send().await.unwrap(), StatusCode::CREATED).await;
+        expect(
+            server.post("/users/signup").header(CONTENT_TYPE, fine).body(body).send().await.unwrap(),
+            StatusCode::CREATED,
+        )
+        .await;
     }
 }
 
@@ -160,7 +173,11 @@ async fn a_million_dots_are_no_token() {
         assert!(header(&response, "www-authenticate").contains("too long"));
         problem(response, StatusCode::UNAUTHORIZED, "invalid_token").await;
     }
-    let answer = raw(&server, format!("GET /users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", ".".repeat(1_000_000)).into()).await;
+    let answer = raw(
+        &server,
+        format!("GET /users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", ".".repeat(1_000_000)).into(),
+    )
+    .await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     let body = json!({ "username": ".".repeat(1_000_000), "password": "x" });
     assert_eq!(server.post("/users/signin").json(&body).send().await.unwrap().status(), 413);

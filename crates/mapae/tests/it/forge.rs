@@ -4,9 +4,10 @@ use base64_simd::URL_SAFE_NO_PAD;
 use mapae::domain::secret::WrapUse;
 use mapae::domain::{KeyState, MasterKey};
 use mapae_verify::{Algorithm, SigningKey};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::server::{MASTER_KEY, Server};
+use crate::server::{MASTER_KEY, Server, header, problem, text};
 
 pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode_to_string(bytes)
@@ -97,4 +98,21 @@ impl Forge {
 /// A key of the same kind that the server does not know, under the `kid` of one that it knows.
 pub(crate) fn strangers_key(kid: &Value) -> SigningKey {
     SigningKey::generate(Algorithm::ES256).unwrap().with_kid(kid.as_str().unwrap())
+}
+
+/// The token is answered 401 `invalid_token`; why.
+pub(crate) async fn refused(server: &Server, token: &str) -> String {
+    let response = server.me(token).await;
+    let challenge = header(&response, "www-authenticate");
+    let body = problem(response, StatusCode::UNAUTHORIZED, "invalid_token").await;
+    let why = text(&body["detail"]);
+    assert!(challenge.starts_with("Bearer error=\"invalid_token\", error_description=\""), "{challenge}");
+    assert!(challenge.ends_with(", scope=\"me\""), "{challenge}");
+    assert!(!why.contains(token), "an answer does not repeat the token");
+    why
+}
+
+pub(crate) async fn forge(server: &Server) -> Forge {
+    let (_, token) = server.newcomer("ann").await;
+    Forge::from(server, &token).await
 }

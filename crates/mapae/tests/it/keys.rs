@@ -1,10 +1,14 @@
 //! Signing keys: published, rotated, gone; and the master key that guards them.
 
+use std::time::Duration;
+
 use mapae::domain::KeyState;
 use mapae::service::{RotateError, StartError};
 use mapae::settings::Signing;
 use mapae_verify::{Algorithm, ManualClock};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::forge::{Forge, parts, with};
 use crate::server::{START, Server, header, open, open_with_key, text};
@@ -59,12 +63,15 @@ async fn rotation_logs_nobody_out() {
     server.mapae.rotate_keys(true).await.unwrap();
     let new = server.sign_in("ann").await;
     assert_eq!(kid(&new), next, "the key that was published as the next signs now");
-    assert_eq!((server.status_of_me(&old).await, server.status_of_me(&new).await), (200.try_into().unwrap(), 200.try_into().unwrap()));
+    assert_eq!((server.status_of_me(&old).await, server.status_of_me(&new).await), (StatusCode::OK, StatusCode::OK));
     let after = kids(&server).await;
     assert_eq!(after.len(), 3, "retiring, active, next");
     assert!(before.iter().all(|kid| after.contains(kid)));
-    let states: Vec<KeyState> = server.mapae.list_keys().await.unwrap().iter().map(|key| key.state).collect();
-    assert_eq!(states, [KeyState::Retiring, KeyState::Active, KeyState::Next].map(|state| state).as_slice().iter().copied().collect::<Vec<_>>());
+    let keys = server.mapae.list_keys().await.unwrap();
+    for (kid, state) in [(self::kid(&old), KeyState::Retiring), (next, KeyState::Active)] {
+        assert_eq!(keys.iter().find(|key| key.kid == kid).unwrap().state, state);
+    }
+    assert_eq!(keys.iter().filter(|key| key.state == KeyState::Next).count(), 1);
 
     server.mapae.rotate_keys(true).await.unwrap();
     assert_eq!(server.status_of_me(&old).await, 200, "good until it expires, however often keys rotate");
@@ -90,19 +97,20 @@ async fn a_retired_key_stays_for_its_tokens_and_for_the_copies() {
         let claims = parts(&server.sign_in("ann").await).1;
         let claims = with(&with(&claims, "jti", json!("1")), "exp", json!(START + 100_000));
         let believed = process.authenticate(&crate::forge::sign(&forge.key, &forge.header, &claims)).await.is_ok();
-        let listed = process.list_keys().await.unwrap().iter().any(|key| key.kid == retired);
-        assert_eq!(process.jwks().contains(&retired), listed);
-        assert_eq!(believed, listed);
-        listed
+        assert_eq!(process.jwks().contains(&retired), believed);
+        believed
     };
     let gone_at = 900 + 5 + 300;
     assert!(at(gone_at - 1).await);
     assert!(!at(gone_at).await);
-    // The next rotation clears it away.
-    assert_eq!(server.mapae.store().signing_keys().await.unwrap().len(), 3);
+    // The server clears it away when it next looks at the keys.
     server.mapae.rotate_keys(true).await.unwrap();
-    let left = server.mapae.store().signing_keys().await.unwrap();
-    assert!(left.len() == 3 && left.iter().all(|key| key.kid != retired));
+    let began = Instant::now();
+    while server.mapae.store().signing_keys().await.unwrap().iter().any(|key| key.kid == retired) {
+        assert!(began.elapsed() < Duration::from_secs(5));
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(server.mapae.store().signing_keys().await.unwrap().len(), 3);
     assert!(!kids(&server).await.contains(&retired));
 }
 
@@ -111,8 +119,11 @@ async fn a_key_signs_only_when_everybody_knows_it() {
     let server = Server::start_with(|settings| settings.next_key_min_age = 3600).await;
     let before = kids(&server).await;
     let error = server.mapae.rotate_keys(false).await.unwrap_err();
-    assert!(matches!(&error, RotateError::TooYoung { published, from }
-        if published.timestamp() == START && from.timestamp() == START + 3600), "{error}");
+    assert!(
+        matches!(&error, RotateError::TooYoung { published, from }
+        if published.timestamp() == START && from.timestamp() == START + 3600),
+        "{error}"
+    );
     server.clock.advance(3599);
     server.mapae.rotate_keys(false).await.unwrap_err();
     assert_eq!(kids(&server).await, before);

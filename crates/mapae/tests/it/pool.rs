@@ -70,7 +70,8 @@ async fn a_flood_of_sign_ins_is_refused_in_part_and_slows_nobody_else() {
     }
     reads.sort_unstable();
     let median = reads[reads.len() / 2];
-    println!("one sign-in {one_hash:?}; {let_in} let in, {refused} refused; {} reads, median {median:?}", reads.len());
+    let worst = reads[reads.len() - 1];
+    println!("one sign-in {one_hash:?}; {let_in} let in, {refused} refused; reads: median {median:?}, worst {worst:?}");
     assert!(let_in >= 3, "the one on the thread and those in the queue");
     assert!(refused >= 1);
     assert!(median < one_hash / 2, "reads took {median:?} beside hashes of {one_hash:?}");
@@ -86,7 +87,9 @@ async fn whatever_hashes_is_refused_when_the_queue_is_full() {
     let tasks: Vec<_> = (0..12)
         .map(|number| {
             let request = match number % 3 {
-                0 => server.post("/users/signup").json(&json!({ "username": format!("user{number}"), "password": PASSWORD })),
+                0 => server
+                    .post("/users/signup")
+                    .json(&json!({ "username": format!("user{number}"), "password": PASSWORD })),
                 1 => server.delete("/users/me").bearer_auth(&token).json(&json!({ "password": "not the password" })),
                 _ => server.post("/users/me/password").bearer_auth(&token).json(&body),
             };
@@ -129,7 +132,7 @@ async fn medians<const N: usize>(server: &Server, logins: [&str; N]) -> [Duratio
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_wrong_and_disabled_are_refused_alike() {
     let server = Server::start_with(|settings| {
-        settings.passwords.argon2 = Argon2Params::new(8 * 1024, 2, 1).unwrap();
+        settings.passwords.argon2 = Argon2Params::new(4 * 1024, 2, 1).unwrap();
     })
     .await;
     server.sign_up("ann").await;
@@ -137,7 +140,9 @@ async fn unknown_wrong_and_disabled_are_refused_alike() {
     server.mapae.administer(&id_of(&disabled), disable(true), None).await.unwrap();
 
     let mut answers = Vec::new();
-    for (login, password) in [("ann", "wrong password"), ("nobody", PASSWORD), ("bob", PASSWORD), ("bob", "wrong password")] {
+    for (login, password) in
+        [("ann", "wrong password"), ("nobody", PASSWORD), ("bob", PASSWORD), ("bob", "wrong password")]
+    {
         let response = sign_in(&server, login, password).await;
         let mut headers: Vec<String> = response
             .headers()
@@ -185,7 +190,9 @@ async fn a_cheap_legacy_hash_is_refused_as_late_as_any() {
         });
     }
     tries.join_all().await;
-    alike(&medians(&server, ["ann", "legacy", "nobody"]).await);
+    let [legacy] = medians(&server, ["legacy"]).await;
+    println!("and after many tries at it {legacy:?}");
+    assert!(legacy * 2 > took[0], "{legacy:?} beside {took:?}");
 }
 
 fn alike(took: &[Duration]) {

@@ -1,15 +1,20 @@
 //! Requests that come at the same moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use mapae::Settings;
 use mapae::domain::UserName;
+use mapae::service::accounts::AdminChange;
 use mapae::store::Login;
 use mapae_password::Argon2Params;
+use mapae_verify::Scopes;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
+use tokio::time::Instant;
 
-use crate::server::{PASSWORD, Server, text};
+use crate::server::{PASSWORD, Server, text, withdraw};
 
 /// Sends all requests at once, each from its own task; the status and body of each, in order.
 async fn at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<(StatusCode, Value)> {
@@ -56,7 +61,8 @@ async fn of_twenty_sign_ups_for_one_name_one_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twenty_sign_ups_for_one_address_one_wins() {
     let server = Server::start().await;
-    let spellings = ["a@bücher.example", "A@BÜCHER.example", "a@xn--bcher-kva.example", "\u{ff41}@bu\u{308}cher.example"];
+    let spellings =
+        ["a@bücher.example", "A@BÜCHER.example", "a@xn--bcher-kva.example", "\u{ff41}@bu\u{308}cher.example"];
     let answers = at_once((0..20).map(|number| {
         let body = json!({ "username": format!("user{number}"), "email": spellings[number % 4], "password": PASSWORD });
         server.post("/users/signup").json(&body)
@@ -99,34 +105,41 @@ async fn of_several_password_changes_one_happens() {
     }
 }
 
-/// Whichever comes first: once the account is disabled, no token of it works.
+/// Whichever comes first: once the account is disabled, no token of it works, nor when it is enabled again.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_sign_in_slips_past_a_disabling() {
-    let server = Server::start().await;
+    // Hashes of some milliseconds: the account changes while they run.
+    let slow = |settings: &mut Settings| settings.passwords.argon2 = Argon2Params::new(4 * 1024, 2, 1).unwrap();
+    let server = Server::start_with(slow).await;
     let admin = server.administrator().await;
     let (id, _) = server.newcomer("ann").await;
     let path = format!("/admin/users/{id}");
     let sign_in = json!({ "username": "ann", "password": PASSWORD });
-    let mut slipped_in = 0;
-    for _ in 0..6 {
+    let (mut before, mut after) = (0, 0);
+    for _ in 0..4 {
         let disable = server.patch(&path).bearer_auth(&admin).json(&json!({ "disabled": true }));
         let sign_ins = (0..8).map(|_| server.post("/users/signin").json(&sign_in));
         let answers = at_once(sign_ins.chain([disable])).await;
         assert_eq!(answers.last().unwrap().0, 200);
+        let mut tokens = Vec::new();
         for (status, body) in &answers[..8] {
             match status.as_u16() {
-                200 => {
-                    slipped_in += 1;
-                    assert_eq!(server.status_of_me(&text(&body["access_token"])).await, 401);
-                }
+                200 => tokens.push(text(&body["access_token"])),
                 401 => assert_eq!(body["code"], "incorrect_credentials"),
                 other => panic!("{other}: {body}"),
             }
         }
+        (before, after) = (before + tokens.len(), after + 8 - tokens.len());
+        for token in &tokens {
+            assert_eq!(server.status_of_me(token).await, 401);
+        }
         let enable = server.patch(&path).bearer_auth(&admin).json(&json!({ "disabled": false }));
         assert_eq!(enable.send().await.unwrap().status(), 200);
+        for token in &tokens {
+            assert_eq!(server.status_of_me(token).await, 401, "its session ended with the disabling");
+        }
     }
-    println!("{slipped_in} of 48 sign-ins came before the disabling");
+    println!("{before} sign-ins came before a disabling and {after} after it");
 }
 
 /// An account that is read all the time: what was read before a change is not served after it.
@@ -149,7 +162,13 @@ async fn a_row_read_before_a_change_is_not_served_after_it() {
             let path = format!("/admin/users/{id}");
             let response = server.patch(&path).bearer_auth(&admin).json(&change).send().await.unwrap();
             assert_eq!(response.status(), 200);
-            let expected = if change["grant"].is_string() { 200 } else if change["withdraw"].is_string() { 403 } else { 401 };
+            let expected = if change["grant"].is_string() {
+                200
+            } else if change["withdraw"].is_string() {
+                403
+            } else {
+                401
+            };
             for _ in 0..10 {
                 assert_eq!(server.status_of_me(&token).await, expected, "{change}");
             }
@@ -157,6 +176,36 @@ async fn a_row_read_before_a_change_is_not_served_after_it() {
         for reader in readers {
             reader.await.unwrap();
         }
+    }
+}
+
+/// A reader that finds nothing in memory goes to the database just as the row changes there: what it brings back must
+/// not be remembered if it is the old row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_changes_while_it_is_read_is_not_remembered() {
+    let server = Server::start().await;
+    let (id, token) = server.newcomer("ann").await;
+    let mut usual = Duration::from_millis(3);
+    for round in 0..250_u32 {
+        let grant = round % 2 == 1;
+        let change = AdminChange { grant: Scopes::parse("me").unwrap(), ..AdminChange::default() };
+        let change = if grant { change } else { withdraw("me") };
+        // The last change has emptied the memory; this reader fills it, each time closer to the end of the change.
+        let delay = usual * (750 + round) / 1000;
+        let (mapae, secret) = (server.mapae.clone(), token.clone());
+        let reader = tokio::spawn(async move {
+            let start = Instant::now();
+            while start.elapsed() < delay {
+                tokio::task::yield_now().await;
+            }
+            mapae.authenticate(&secret).await.unwrap();
+        });
+        let began = Instant::now();
+        server.mapae.administer(&id, change, None).await.unwrap();
+        usual = (usual * 7 + began.elapsed()) / 8;
+        reader.await.unwrap();
+        let seen = server.mapae.authenticate(&token).await.unwrap();
+        assert_eq!(seen.user.scopes.contains("me"), grant, "in round {round}");
     }
 }
 

@@ -37,7 +37,10 @@ async fn the_secret_is_its_utf8_bytes_and_whoever_has_it_can_sign() {
     let (_, token) = server.newcomer("ann").await;
     let (header, claims) = parts(&token);
     let elsewhere = SigningKey::hmac(None, Algorithm::HS256, SECRET.as_bytes()).unwrap();
-    assert_eq!(server.status_of_me(&sign(&elsewhere, &header, &with(&claims, "jti", json!("made elsewhere")))).await, 200);
+    assert_eq!(
+        server.status_of_me(&sign(&elsewhere, &header, &with(&claims, "jti", json!("made elsewhere")))).await,
+        200
+    );
 
     for (name, value) in [
         ("sid", json!("0198c0de-0000-7000-8000-000000000000")),
@@ -49,8 +52,18 @@ async fn the_secret_is_its_utf8_bytes_and_whoever_has_it_can_sign() {
     ] {
         assert_eq!(server.status_of_me(&sign(&elsewhere, &header, &with(&claims, name, value))).await, 401, "{name}");
     }
-    for (name, value) in [("typ", json!("JWT")), ("typ", Value::Null), ("alg", json!("HS512")), ("alg", json!("none")), ("kid", json!("x"))] {
-        assert_eq!(server.status_of_me(&sign(&elsewhere, &with(&header, name, value.clone()), &claims)).await, 401, "{name}: {value}");
+    for (name, value) in [
+        ("typ", json!("JWT")),
+        ("typ", Value::Null),
+        ("alg", json!("HS512")),
+        ("alg", json!("none")),
+        ("kid", json!("x")),
+    ] {
+        assert_eq!(
+            server.status_of_me(&sign(&elsewhere, &with(&header, name, value.clone()), &claims)).await,
+            401,
+            "{name}: {value}"
+        );
     }
     for wrong in [SECRET.to_uppercase(), format!("{SECRET} "), hex(SECRET)] {
         let key = SigningKey::hmac(None, Algorithm::HS256, wrong.as_bytes()).unwrap();

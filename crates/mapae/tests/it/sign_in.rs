@@ -27,11 +27,17 @@ async fn a_name_or_an_address_in_any_form_signs_in() {
         let mut body = login.clone();
         body["password"] = json!(PASSWORD);
         let response = sign_in(&server, body).await;
-        assert_eq!((header(&response, "cache-control"), header(&response, "content-type")), ("no-store".into(), "application/json".into()));
+        assert_eq!(
+            (header(&response, "cache-control"), header(&response, "content-type")),
+            ("no-store".into(), "application/json".into())
+        );
         let token = expect(response, StatusCode::OK).await;
         let names: BTreeSet<&str> = token.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, BTreeSet::from(["access_token", "expires_in", "scope", "token_type"]));
-        assert_eq!((&token["token_type"], &token["expires_in"], &token["scope"]), (&json!("bearer"), &json!(900), &json!("me")));
+        assert_eq!(
+            (&token["token_type"], &token["expires_in"], &token["scope"]),
+            (&json!("bearer"), &json!(900), &json!("me"))
+        );
         let me = expect(server.me(&text(&token["access_token"])).await, StatusCode::OK).await;
         assert_eq!(me["id"], made["id"], "{login}");
     }
@@ -103,7 +109,10 @@ async fn scopes_are_what_was_asked_among_what_is_held() {
     }
     for bad in ["me \"", "a\\b", "é", "me\nitems"] {
         let body = json!({ "username": "ann", "password": PASSWORD, "scope": bad });
-        assert_eq!(refused_fields(sign_in(&server, body).await).await, [("scope".to_owned(), "invalid_scope".to_owned())]);
+        assert_eq!(
+            refused_fields(sign_in(&server, body).await).await,
+            [("scope".to_owned(), "invalid_scope".to_owned())]
+        );
     }
 }
 
@@ -129,7 +138,9 @@ async fn what_can_be_nobodys_is_refused_like_any_other_name() {
     let server = Server::start().await;
     server.sign_up("ann").await;
     let mut answers = BTreeSet::new();
-    for login in ["bob", "", "a b", "@", "a@b", "ann\0", "'; DROP TABLE mapae_user; --", "%", "ann@example.com", "\u{202e}"] {
+    for login in
+        ["bob", "", "a b", "@", "a@b", "ann\0", "'; DROP TABLE mapae_user; --", "%", "ann@example.com", "\u{202e}"]
+    {
         let response = sign_in(&server, json!({ "username": login, "password": PASSWORD })).await;
         assert_eq!(header(&response, "www-authenticate"), "Bearer");
         answers.insert(problem(response, StatusCode::UNAUTHORIZED, "incorrect_credentials").await.to_string());

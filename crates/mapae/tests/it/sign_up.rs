@@ -4,7 +4,7 @@ use mapae::settings::Signup;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::server::{PASSWORD, Server, expect, problem, refused_fields, text};
+use crate::server::{PASSWORD, Server, expect, header, problem, refused_fields, text};
 
 async fn sign_up(server: &Server, body: &Value) -> Response {
     server.post("/users/signup").json(body).send().await.unwrap()
@@ -24,11 +24,14 @@ async fn a_name_an_address_or_both_are_enough() {
         let made = expect(sign_up(&server, &body).await, StatusCode::CREATED).await;
         assert_eq!((&made["username"], &made["email"]), (&username, &email), "as its owner wrote it");
         assert_eq!((&made["disabled"], &made["scope"]), (&json!(false), &json!("me")));
-        assert_eq!(made["created_at"], "2026-01-01T00:00:00Z");
+        assert_eq!(made["created_at"], "2026-01-01T00:00:00.000Z");
         let id = uuid::Uuid::parse_str(&text(&made["id"])).unwrap();
         assert_eq!(id.get_version_num(), 7);
     }
-    assert_eq!(refused_fields(sign_up(&server, &json!({ "password": PASSWORD })).await).await, [pair("email", "missing")]);
+    assert_eq!(
+        refused_fields(sign_up(&server, &json!({ "password": PASSWORD })).await).await,
+        [pair("email", "missing")]
+    );
     assert_eq!(server.accounts().await, 4);
 }
 
@@ -38,7 +41,7 @@ async fn no_answer_ever_holds_the_password_or_its_hash() {
     let admin = server.administrator().await;
     let body = json!({ "username": "ann", "email": "ann@example.com", "full_name": "Ann", "password": PASSWORD });
     let made = sign_up(&server, &body).await;
-    assert_eq!(header_of(&made, "cache-control"), "no-store");
+    assert_eq!(header(&made, "cache-control"), "no-store");
     let mut answers = vec![made.text().await.unwrap()];
     let id = text(&serde_json::from_str::<Value>(&answers[0]).unwrap()["id"]);
     let token = server.sign_in("ann").await;
@@ -149,7 +152,8 @@ async fn one_answer_names_every_bad_field() {
 #[tokio::test]
 async fn over_long_fields_are_refused_and_the_longest_taken() {
     let server = Server::start().await;
-    let longest_address = format!("a@{}.{}.{}.{}.example", "b".repeat(63), "c".repeat(63), "d".repeat(63), "e".repeat(52));
+    let longest_address =
+        format!("a@{}.{}.{}.{}.example", "b".repeat(63), "c".repeat(63), "d".repeat(63), "e".repeat(52));
     assert_eq!(longest_address.len(), 254);
     let base = json!({ "username": "ann", "password": PASSWORD });
     for (field, too_long) in [
@@ -187,11 +191,19 @@ async fn nul_and_control_characters_are_no_names() {
     let server = Server::start().await;
     for control in ['\0', '\u{1}', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{200b}', '\u{202e}', '\u{feff}'] {
         let body = json!({ "username": format!("a{control}b"), "password": PASSWORD });
-        assert_eq!(refused_fields(sign_up(&server, &body).await).await, [pair("username", "invalid_username")], "{control:?}");
+        assert_eq!(
+            refused_fields(sign_up(&server, &body).await).await,
+            [pair("username", "invalid_username")],
+            "{control:?}"
+        );
     }
     for control in ['\0', '\n', '\r', '\u{7f}', '\u{85}'] {
         let body = json!({ "email": format!("a{control}b@example.com"), "password": PASSWORD });
-        assert_eq!(refused_fields(sign_up(&server, &body).await).await, [pair("email", "invalid_email")], "{control:?}");
+        assert_eq!(
+            refused_fields(sign_up(&server, &body).await).await,
+            [pair("email", "invalid_email")],
+            "{control:?}"
+        );
         let body = json!({ "username": "ann", "full_name": format!("A{control}B"), "password": PASSWORD });
         assert_eq!(refused_fields(sign_up(&server, &body).await).await, [pair("full_name", "invalid_full_name")]);
     }
@@ -229,7 +241,8 @@ async fn weak_passwords_are_refused_in_words() {
         ("abcdefghij", "too_guessable", "easy to guess"),
     ] {
         let body = json!({ "username": "annabelle", "email": "annabelle@example.com", "password": weak });
-        let answer = problem(sign_up(&server, &body).await, StatusCode::UNPROCESSABLE_ENTITY, "validation_failed").await;
+        let answer =
+            problem(sign_up(&server, &body).await, StatusCode::UNPROCESSABLE_ENTITY, "validation_failed").await;
         let errors = answer["errors"].as_array().unwrap();
         assert!(errors.iter().all(|error| error["loc"] == json!(["body", "password"])), "{answer}");
         assert!(errors.iter().all(|error| error["input"].is_null()), "a secret is not repeated: {answer}");
@@ -252,8 +265,4 @@ async fn sign_up_can_be_closed() {
 
 fn pair(field: &str, rule: &str) -> (String, String) {
     (field.to_owned(), rule.to_owned())
-}
-
-fn header_of(response: &Response, name: &str) -> String {
-    crate::server::header(response, name)
 }

@@ -39,7 +39,12 @@ async fn the_form_is_taken_urlencoded_and_as_multipart() {
         server.post("/token").form(&[("username", "ann"), ("password", PASSWORD)]),
         server.post("/token").form(&[("username", "ANN@example.com"), ("password", PASSWORD)]),
         server.post("/token").form(&[("username", "ann"), ("password", PASSWORD), ("grant_type", "password")]),
-        server.post("/token").form(&[("username", "ann"), ("password", PASSWORD), ("client_id", "x"), ("client_secret", "y")]),
+        server.post("/token").form(&[
+            ("username", "ann"),
+            ("password", PASSWORD),
+            ("client_id", "x"),
+            ("client_secret", "y"),
+        ]),
         server.post("/token").form(&[("username", "ann"), ("password", PASSWORD), ("unknown", "x"), ("scope", "")]),
         server.post("/token").form(&[("username", "bob"), ("username", "ann"), ("password", PASSWORD)]),
         server.post("/token").form(&[("username", "ann"), ("password", PASSWORD)]).basic_auth("", Some("")),
@@ -52,7 +57,10 @@ async fn the_form_is_taken_urlencoded_and_as_multipart() {
         let response = send(request).await;
         assert_eq!(header(&response, "cache-control"), "no-store");
         let token = expect(response, StatusCode::OK).await;
-        assert_eq!((&token["token_type"], &token["expires_in"], &token["scope"]), (&json!("bearer"), &json!(900), &json!("me")));
+        assert_eq!(
+            (&token["token_type"], &token["expires_in"], &token["scope"]),
+            (&json!("bearer"), &json!(900), &json!("me"))
+        );
         assert_eq!(server.status_of_me(&text(&token["access_token"])).await, 200);
     }
 }
@@ -61,7 +69,9 @@ async fn the_form_is_taken_urlencoded_and_as_multipart() {
 async fn scopes_are_separated_by_spaces() {
     let server = Server::start().await;
     server.sign_up_with_scopes("root", "me items mapae:admin").await;
-    for (asked, granted) in [("", "me items"), ("items", "items"), ("items nothing mapae:admin", "items mapae:admin"), ("nothing", "")] {
+    for (asked, granted) in
+        [("", "me items"), ("items", "items"), ("items nothing mapae:admin", "items mapae:admin"), ("nothing", "")]
+    {
         let form = [("username", "root"), ("password", PASSWORD), ("scope", asked)];
         let token = expect(send(server.post("/token").form(&form)).await, StatusCode::OK).await;
         assert_eq!(text(&token["scope"]), granted);
@@ -72,7 +82,9 @@ async fn scopes_are_separated_by_spaces() {
 async fn wrong_credentials_are_answered_as_the_tutorial_does() {
     let server = Server::start().await;
     server.sign_up("ann").await;
-    for (username, password) in [("ann", "wrong password"), ("nobody", PASSWORD), ("a b", PASSWORD), ("ann", &*"x".repeat(2000))] {
+    for (username, password) in
+        [("ann", "wrong password"), ("nobody", PASSWORD), ("a b", PASSWORD), ("ann", &*"x".repeat(2000))]
+    {
         let response = send(server.post("/token").form(&[("username", username), ("password", password)])).await;
         assert_eq!(header(&response, "www-authenticate"), "Bearer");
         assert_eq!(header(&response, "cache-control"), "no-store");
@@ -89,7 +101,10 @@ async fn missing_fields_are_named_as_fastapi_does() {
     assert_eq!(detail(urlencoded(&server, "Username=ann&PASSWORD=x").await, 422).await, both);
     assert_eq!(detail(urlencoded(&server, "username=ann").await, 422).await, json!([missing("password")]));
     assert_eq!(detail(urlencoded(&server, "password=x").await, 422).await, json!([missing("username")]));
-    assert_eq!(detail(urlencoded(&server, "username=ann&username=&password=x").await, 422).await, json!([missing("username")]));
+    assert_eq!(
+        detail(urlencoded(&server, "username=ann&username=&password=x").await, 422).await,
+        json!([missing("username")])
+    );
     let multipart = Form::new().text("username", "").text("password", "x");
     assert_eq!(detail(send(server.post("/token").multipart(multipart)).await, 422).await, json!([missing("username")]));
 
@@ -148,9 +163,15 @@ async fn every_other_error_is_in_fastapis_shape_too() {
 async fn bytes_that_are_not_utf8_are_wrong_credentials() {
     let server = Server::start().await;
     server.sign_up("ann").await;
-    for body in ["username=%ff%fe&password=x", "username=ann&password=%ff", "username=ann%00&password=x", "username=%&password=%zz"] {
+    for body in [
+        "username=%ff%fe&password=x",
+        "username=ann&password=%ff",
+        "username=ann%00&password=x",
+        "username=%&password=%zz",
+    ] {
         assert_eq!(detail(urlencoded(&server, body).await, 401).await, "Incorrect username or password", "{body}");
     }
-    let raw = server.post("/token").header(CONTENT_TYPE, URLENCODED).body(b"username=\xff\xfe&password=\xc3\x28".to_vec());
+    let raw =
+        server.post("/token").header(CONTENT_TYPE, URLENCODED).body(b"username=\xff\xfe&password=\xc3\x28".to_vec());
     assert_eq!(detail(send(raw).await, 401).await, "Incorrect username or password");
 }

@@ -47,19 +47,21 @@ async fn names_change_without_the_password() {
     server.sign_up("taken").await;
     let (_, token) = server.newcomer("ann").await;
     server.clock.advance(60);
-    let changed = expect(
-        change(&server, &token, json!({ "username": "Anna", "full_name": " Anna Doe " })).await,
-        StatusCode::OK,
-    )
-    .await;
+    let changed =
+        expect(change(&server, &token, json!({ "username": "Anna", "full_name": " Anna Doe " })).await, StatusCode::OK)
+            .await;
     assert_eq!((&changed["username"], &changed["full_name"]), (&json!("Anna"), &json!("Anna Doe")));
-    assert_eq!((&changed["created_at"], &changed["updated_at"]), (&json!("2026-01-01T00:00:00Z"), &json!("2026-01-01T00:01:00Z")));
+    assert_eq!(
+        (&changed["created_at"], &changed["updated_at"]),
+        (&json!("2026-01-01T00:00:00.000Z"), &json!("2026-01-01T00:01:00.000Z"))
+    );
     assert_eq!(expect(server.me(&token).await, StatusCode::OK).await, changed, "the same token sees it at once");
     server.sign_in("anna").await;
     assert_eq!(status_of_sign_in(&server, "ann", PASSWORD).await, 401);
     server.sign_up("ann").await;
 
-    problem(change(&server, &token, json!({ "username": "TAKEN" })).await, StatusCode::CONFLICT, "username_taken").await;
+    problem(change(&server, &token, json!({ "username": "TAKEN" })).await, StatusCode::CONFLICT, "username_taken")
+        .await;
     let emptied = expect(change(&server, &token, json!({ "full_name": null })).await, StatusCode::OK).await;
     assert_eq!(emptied["full_name"], Value::Null);
     assert_eq!(expect(change(&server, &token, json!({})).await, StatusCode::OK).await["username"], "Anna");
@@ -75,7 +77,8 @@ async fn another_address_asks_for_the_password() {
     assert_eq!(named, [("password".to_owned(), "missing".to_owned())]);
     let wrong = change(&server, &token, json!({ "email": "ann@example.com", "password": "wrong password" })).await;
     problem(wrong, StatusCode::FORBIDDEN, "wrong_password").await;
-    let taken = change(&server, &token, json!({ "email": "Taken@example.com", "password": PASSWORD, "username": "x" })).await;
+    let taken =
+        change(&server, &token, json!({ "email": "Taken@example.com", "password": PASSWORD, "username": "x" })).await;
     problem(taken, StatusCode::CONFLICT, "email_taken").await;
     let me = expect(server.me(&token).await, StatusCode::OK).await;
     assert_eq!((&me["email"], &me["username"]), (&Value::Null, &json!("ann")), "nothing happened by halves");
@@ -126,7 +129,12 @@ async fn another_password_ends_the_other_sessions_at_once() {
     let elsewhere = server.sign_in("ann").await;
     assert_eq!(server.status_of_me(&elsewhere).await, 200);
 
-    problem(change_password(&server, &token, "wrong password", NEW_PASSWORD).await, StatusCode::FORBIDDEN, "wrong_password").await;
+    problem(
+        change_password(&server, &token, "wrong password", NEW_PASSWORD).await,
+        StatusCode::FORBIDDEN,
+        "wrong_password",
+    )
+    .await;
     for weak in ["short", "password123", "aaaaaaaaaaaaa"] {
         for (field, _) in refused_fields(change_password(&server, &token, PASSWORD, weak).await).await {
             assert_eq!(field, "new_password");
@@ -177,7 +185,10 @@ async fn a_token_without_the_scope_me_may_not_touch_the_account() {
     ] {
         let response = request.bearer_auth(&token).send().await.unwrap();
         let challenge = header(&response, "www-authenticate");
-        assert!(challenge.contains("error=\"insufficient_scope\"") && challenge.ends_with("scope=\"me\""), "{challenge}");
+        assert!(
+            challenge.contains("error=\"insufficient_scope\"") && challenge.ends_with("scope=\"me\""),
+            "{challenge}"
+        );
         let body = problem(response, StatusCode::FORBIDDEN, "insufficient_scope").await;
         assert!(text(&body["detail"]).ends_with("scope: me"));
     }

@@ -4,8 +4,8 @@
 mod m0001_initial;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait::async_trait};
 use sea_orm_migration::sea_query::{Alias, DynIden, IntoIden};
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait::async_trait};
 
 /// Our own table of applied migrations; the library's default name would clash with an embedding application's.
 pub(super) const MIGRATION_TABLE: &str = "mapae_migrations";

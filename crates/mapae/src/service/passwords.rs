@@ -1,0 +1,204 @@
+//! Checking and making password hashes, whoever's table they are in.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use mapae_password::policy::{PasswordPolicy, PolicyViolation};
+use mapae_password::{Context, HashError, HashText, Password, Verification};
+use tokio::sync::RwLock;
+use tokio::task::JoinHandle;
+
+use super::PoolBusy;
+use super::hash_pool::HashPool;
+use super::refusal_floor::{MAX_CLASSES, RefusalFloor};
+use crate::domain::Rng;
+use crate::settings::HashPoolSettings;
+
+/// Checks passwords against stored hashes and makes new ones, on a pool as wide as the cores. Cheap to clone; a
+/// process needs one.
+#[derive(Clone)]
+pub struct Passwords(Arc<Inner>);
+
+struct Inner {
+    context: Context,
+    pool: HashPool,
+    floor: RefusalFloor,
+    /// Held for writing until the floor was measured.
+    priming: Arc<RwLock<()>>,
+    rng: Arc<dyn Rng>,
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Passwords")
+    }
+}
+
+/// What checking a password found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The password is right, and its account may sign in.
+    Accepted {
+        /// The stored hash is weak or of a deprecated format: worth replacing now that the password is at hand.
+        needs_rehash: bool,
+    },
+    /// A wrong password, an account that may not sign in, or none at all.
+    Refused,
+}
+
+/// Why a new password was not hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum NewPasswordError {
+    /// It breaks these rules.
+    #[error("the password breaks a rule")]
+    Refused(Vec<PolicyViolation>),
+    /// The hashing queue is full.
+    #[error(transparent)]
+    Busy(#[from] PoolBusy),
+    /// Hashing failed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+}
+
+impl Passwords {
+    /// Hashes as `context` says, on a pool of its own.
+    ///
+    /// # Errors
+    /// [`HashError`] if new hashes would exceed the context's own limits.
+    pub fn new(context: Context, pool: HashPoolSettings, rng: Arc<dyn Rng>) -> Result<Self, HashError> {
+        context.examine(&context.dummy())?;
+        let (pool, floor, priming) = (HashPool::new(pool), RefusalFloor::default(), Arc::default());
+        Ok(Self(Arc::new(Inner { context, pool, floor, priming, rng })))
+    }
+
+    /// Measures in the background one check of each class of hashes among `in_use` and of new ones, so that already the
+    /// first refusal comes as late as the costliest of them would. Refusals wait until that is done.
+    ///
+    /// A few hundred hashes of the table are enough. What none of them shows is learned from the first sign-in that
+    /// meets it.
+    pub async fn prime(&self, in_use: impl Future<Output = Vec<HashText>> + Send + 'static) -> JoinHandle<()> {
+        let priming = Arc::clone(&self.0.priming).write_owned().await;
+        let passwords = self.clone();
+        tokio::spawn(async move {
+            let context = &passwords.0.context;
+            let mut classes = HashSet::new();
+            for hash in std::iter::once(context.dummy()).chain(in_use.await) {
+                let Ok(class) = context.cost_class(&hash) else { continue };
+                if classes.len() < MAX_CLASSES && classes.insert(class) {
+                    passwords.measure(hash).await;
+                }
+            }
+            drop(priming);
+        })
+    }
+
+    async fn measure(&self, hash: HashText) {
+        let inner = Arc::clone(&self.0);
+        let class = inner.context.cost_class(&hash).ok();
+        let run = self.0.pool.run(move |workspace| {
+            let any = Password::new("any password takes as long")?;
+            inner.context.verify(&hash, &any, workspace)
+        });
+        // With a full queue there are sign-ins enough to learn from.
+        if let Ok(done) = run.await
+            && done.value.is_ok()
+        {
+            self.0.floor.note(class, done.took);
+        }
+    }
+
+    /// Checks a password. `stored` is `None` where nobody has the name, `may_sign_in` false for a disabled account:
+    /// the same number of hashes is computed in either case, and a refusal comes no earlier than the floor, by a timer
+    /// that holds no thread. So the answer's time does not tell them apart.
+    ///
+    /// # Errors
+    /// [`PoolBusy`] if the queue is full.
+    pub async fn check(
+        &self,
+        stored: Option<&HashText>,
+        may_sign_in: bool,
+        password: &Password,
+    ) -> Result<Verdict, PoolBusy> {
+        let inner = Arc::clone(&self.0);
+        let (stored, given) = (stored.cloned(), password.clone());
+        // A refused password was tried in each of its Unicode forms, of which most have one.
+        let forms = if password.to_nfc().is_some() { 2 } else { 1 };
+        let done = self
+            .0
+            .pool
+            .run(move |workspace| {
+                let context = &inner.context;
+                let dummy = context.dummy();
+                let verify = |hash: &HashText, workspace: &mut _| context.verify(hash, &given, workspace);
+                let (verdict, known) = match &stored {
+                    None => (verify(&dummy, workspace), false),
+                    Some(hash) => match verify(hash, workspace) {
+                        // A stored hash that is refused without work must not answer faster than a real one.
+                        Err(error) => (verify(&dummy, workspace).and(Err(error)), true),
+                        verdict => (verdict, true),
+                    },
+                };
+                let computed = stored.as_ref().filter(|_| verdict.is_ok()).unwrap_or(&dummy);
+                (verdict, known, context.cost_class(computed).ok())
+            })
+            .await?;
+        let (verdict, known, class) = done.value;
+        self.0.floor.note(class, done.took / forms);
+
+        if let (Err(error), true) = (&verdict, known) {
+            tracing::error!(%error, "the stored password hash of an account cannot be checked");
+        }
+        match verdict {
+            Ok(Verification { matches: true, needs_rehash }) if known && may_sign_in => {
+                Ok(Verdict::Accepted { needs_rehash })
+            }
+            Ok(_) | Err(_) => {
+                drop(self.0.priming.read().await);
+                tokio::time::sleep_until(done.started + self.0.floor.get() * forms).await;
+                Ok(Verdict::Refused)
+            }
+        }
+    }
+
+    /// Hashes a password that was accepted already.
+    ///
+    /// # Errors
+    /// [`NewPasswordError::Busy`] or [`NewPasswordError::Hash`].
+    pub async fn hash(&self, password: &Password) -> Result<HashText, NewPasswordError> {
+        self.hash_checked(password, |_| Ok(())).await
+    }
+
+    /// Checks a new password against the policy and hashes it. `inputs` are the person's own names, which the password
+    /// must not be.
+    ///
+    /// # Errors
+    /// [`NewPasswordError`].
+    pub async fn hash_new(
+        &self,
+        password: &Password,
+        policy: PasswordPolicy,
+        inputs: Vec<String>,
+    ) -> Result<HashText, NewPasswordError> {
+        self.hash_checked(password, move |password| {
+            let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+            policy.check(password, &inputs).map_err(NewPasswordError::Refused)
+        })
+        .await
+    }
+
+    /// Judging strength takes milliseconds too, so it runs on the pool.
+    async fn hash_checked(
+        &self,
+        password: &Password,
+        check: impl FnOnce(&Password) -> Result<(), NewPasswordError> + Send + 'static,
+    ) -> Result<HashText, NewPasswordError> {
+        let mut salt = [0; 16];
+        self.0.rng.fill(&mut salt);
+        let (inner, password) = (Arc::clone(&self.0), password.clone());
+        let done = self.0.pool.run(move |workspace| {
+            check(&password)?;
+            Ok(inner.context.hash(&password, &salt, workspace)?)
+        });
+        done.await?.value
+    }
+}
