@@ -1,0 +1,68 @@
+//! "FastAPI에서 JWT 사용하기": one route that gives a token. The post takes anybody's password; this checks a stored hash.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::post;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use example_support::{Result, database, secret_key, serve};
+use mapae::http::fastapi::{FastApi, Token};
+use mapae::http::{ApiError, ErrorCode, PasswordRequestForm};
+use mapae::service::stateless::{Stateless, StatelessOptions};
+use mapae::service::user_store::{StoredUser, SubjectClaims, UserStore};
+use sqlx::{FromRow, SqlitePool};
+
+const ACCESS_TOKEN_EXPIRE_MINUTES: u32 = 30;
+
+#[derive(Clone, FromRow)]
+struct User {
+    username: String,
+    hashed_password: String,
+}
+
+impl StoredUser for User {
+    type Claims = SubjectClaims;
+
+    fn id(&self) -> String {
+        self.username.clone()
+    }
+
+    fn password_hash(&self) -> &str {
+        &self.hashed_password
+    }
+}
+
+struct Users(SqlitePool);
+
+impl UserStore for Users {
+    type User = User;
+    type Error = sqlx::Error;
+
+    async fn by_login(&self, username: &str) -> sqlx::Result<Option<User>> {
+        sqlx::query_as("SELECT * FROM users WHERE username = ?").bind(username).fetch_optional(&self.0).await
+    }
+
+    async fn by_id(&self, username: &str) -> sqlx::Result<Option<User>> {
+        self.by_login(username).await
+    }
+}
+
+type Auth = Stateless<User>;
+
+async fn login(State(auth): State<Auth>, form: PasswordRequestForm) -> std::result::Result<Json<Token>, ApiError> {
+    Ok(Json(auth.sign_in(&form.username, &form.password, &form.scope).await?.into()))
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let db = database("minimal").await?;
+    sqlx::raw_sql(include_str!("users.sql")).execute(&db).await?;
+    let lifetime = ACCESS_TOKEN_EXPIRE_MINUTES * 60;
+    let auth = Auth::new(Users(db), secret_key()?, StatelessOptions { lifetime, ..Default::default() })?;
+    let wrong_credentials = |error: &ApiError| {
+        let wrong = error.code() == ErrorCode::IncorrectCredentials;
+        wrong.then_some((StatusCode::BAD_REQUEST, "Incorrect username or password"))
+    };
+    let routes = ApiRouter::new().api_route("/token", post(login));
+    serve(FastApi::new("Minimal", routes).errors(wrong_credentials).finish(auth)).await
+}

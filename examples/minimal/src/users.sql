@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS users (username TEXT PRIMARY KEY, hashed_password TEXT NOT NULL);
+-- The password is "secret".
+INSERT OR IGNORE INTO users VALUES
+    ('johndoe', '$argon2id$v=19$m=65536,t=3,p=4$wagCPXjifgvUFBzq4hqe3w$CYaIb8sB+wtD+Vu/P4uod1+Qof8h+1g7bbDlBID48Rc');

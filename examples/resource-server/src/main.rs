@@ -1,0 +1,53 @@
+//! A second service that trusts the tokens of a running Mapae: no database and no secret, only its public keys.
+//!
+//! ```text
+//! MAPAE_SCOPES='items=Read items.' MAPAE_DEFAULT_SCOPES='me,items' cargo run
+//! cargo run -p example-resource-server
+//! ```
+
+use std::env;
+use std::error::Error;
+
+use axum::{Json, Router, routing::get};
+use mapae_verify::axum::{Bearer, TokenVerifier};
+use mapae_verify::remote::RemoteKeys;
+use mapae_verify::{DeclaredScope, VerifierBuilder};
+use serde_json::{Value, json};
+
+struct Items;
+impl DeclaredScope for Items {
+    const NAME: &'static str = "items";
+    const DESCRIPTION: &'static str = "Read items.";
+}
+
+async fn home() -> &'static str {
+    "Everybody may read this. /whoami wants a token, /items/ one with the scope `items`.\n"
+}
+
+async fn whoami(caller: Bearer) -> Json<Value> {
+    Json(json!({ "sub": caller.sub, "scope": caller.scope, "exp": caller.exp }))
+}
+
+async fn items(caller: Bearer<Items>) -> Json<Value> {
+    Json(json!([{ "item_id": "Foo", "owner": caller.sub }]))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let port: u16 = env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
+    let mapae = env::var("MAPAE_URL").unwrap_or_else(|_| "http://127.0.0.1:8080".to_owned());
+
+    let keys = RemoteKeys::start(format!("{mapae}/.well-known/jwks.json"))?;
+    // Mapae's address is its name in tokens, as issuer and as audience.
+    let verifier = keys.verifier(|keys| VerifierBuilder::rfc9068(keys, &mapae, &mapae));
+    let app = Router::new()
+        .route("/", get(home))
+        .route("/whoami", get(whoami))
+        .route("/items/", get(items))
+        .with_state(TokenVerifier::from(verifier));
+
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("http://{}", listener.local_addr()?);
+    Ok(axum::serve(listener, app).await?)
+}
