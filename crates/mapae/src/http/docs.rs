@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aide::openapi::OpenApi;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{MethodRouter, get};
+use serde::Serialize;
 
 /// Scripts only from this service; both tools put styles and images into the page, and ReDoc searches in a worker.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -31,7 +31,7 @@ const REDOC: &str = r#"<!doctype html>
 </html>
 "#;
 
-pub(super) fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
+pub(super) fn router<S: Clone + Send + Sync + 'static>(document: &impl Serialize) -> Router<S> {
     let document: Arc<str> = serde_json::to_string(document).unwrap_or_default().into();
     Router::new()
         .route(

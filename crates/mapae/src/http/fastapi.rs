@@ -3,7 +3,7 @@
 use aide::OperationInput;
 use aide::axum::ApiRouter;
 use aide::generate::GenContext;
-use aide::openapi::Operation;
+use aide::openapi::{OpenApi, Operation};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::header::LOCATION;
@@ -14,7 +14,7 @@ use axum::routing::any;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::body::{is_json, read_bytes};
@@ -80,7 +80,7 @@ impl<S: Clone + Send + Sync + 'static> FastApi<S> {
             }
         }
         router
-            .merge(docs::router(&document))
+            .merge(docs::router(&as_answered(&document)))
             .fallback(error::not_found)
             .method_not_allowed_fallback(error::method_not_allowed)
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -88,6 +88,24 @@ impl<S: Clone + Send + Sync + 'static> FastApi<S> {
             .layer(map_response(move |response: Response| async move { again(response, texts) }))
             .with_state(state)
     }
+}
+
+/// The document with the refusals as this style answers them: a missing scope is 401 too, and the body is `detail`.
+fn as_answered(document: &OpenApi) -> Value {
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    let operations = paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());
+    for responses in operations.filter_map(|operation| operation.get_mut("responses")?.as_object_mut()) {
+        responses.remove("403");
+        if let Some(refused) = responses.get_mut("401") {
+            refused["description"] = json!("No token, one that is not valid, or one that lacks a scope.");
+            refused["content"] = json!({ "application/json": {
+                "schema": { "type": "object", "properties": { "detail": { "type": "string" } } },
+                "example": { "detail": "Not authenticated" },
+            }});
+        }
+    }
+    document
 }
 
 /// The path with its trailing slash toggled; empty for the root.
@@ -222,6 +240,24 @@ pub fn refuse(status: StatusCode, detail: &'static str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_document_promises_what_is_answered() {
+        let text = r#"{
+            "openapi": "3.1.0",
+            "info": { "title": "t", "version": "1" },
+            "paths": { "/": { "get": { "responses": {
+                "200": { "description": "ok" },
+                "401": { "description": "no", "content": { "application/problem+json": {} } },
+                "403": { "description": "no" }
+            }}}}
+        }"#;
+        let document: OpenApi = serde_json::from_str(text).unwrap();
+        let responses = as_answered(&document)["paths"]["/"]["get"]["responses"].clone();
+        assert_eq!(responses.as_object().unwrap().keys().collect::<Vec<_>>(), ["200", "401"]);
+        assert_eq!(responses["401"]["content"]["application/json"]["example"]["detail"], "Not authenticated");
+        assert_eq!(responses["401"]["content"].as_object().unwrap().len(), 1);
+    }
 
     #[test]
     fn redirects_are_relative_and_keep_the_query() {

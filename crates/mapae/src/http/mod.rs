@@ -5,6 +5,7 @@ mod body;
 mod current_user;
 mod docs;
 mod error;
+mod error_code;
 pub mod fastapi;
 mod form;
 mod health;
