@@ -50,9 +50,13 @@ async fn the_first_refusal_of_an_unknown_name_comes_as_late_as_any() {
                 settings.passwords.argon2 = Argon2Params::new(8, 1, 1).unwrap();
             })
             .await;
+        // What the costly hash takes is measured again and again, since a busy machine slows now one, now another: only
+        // the least of all can be compared with what the server measured at its start.
+        let mut old = cost(&server, "old").await;
         let unknown = refused_after(&server, "nobody", WRONG).await;
         server.sign_up("new").await;
         let new = refused_after(&server, "new", WRONG).await;
+        old = old.min(cost(&server, "old").await);
         // However many tries there are at accounts that cost little.
         let mut tries = tokio::task::JoinSet::new();
         for _ in 0..150 {
@@ -66,12 +70,11 @@ async fn the_first_refusal_of_an_unknown_name_comes_as_late_as_any() {
         let later = refused_after(&server, "nobody", WRONG).await;
 
         // Not with a refusal of the costly account, which lasts longer where the machine is busy just then.
-        let (old, today) = (cost(&server, "old").await, cost(&server, "new").await);
+        let (old, today) = (old.min(cost(&server, "old").await), cost(&server, "new").await);
         println!("{costly}: {old:?} against {today:?}; unknown {unknown:?}, new {new:?}, later {later:?}");
         assert!(old > Duration::from_millis(80) && old > today * 20);
         for refused in [unknown, new, later] {
-            // Far above what a hash of today takes; a busy machine slows the two measurements differently.
-            assert!(refused * 10 > old * 6, "{refused:?} is sooner than {old:?}");
+            assert!(refused * 10 > old * 9, "{refused:?} is sooner than {old:?}");
         }
     }
 }
