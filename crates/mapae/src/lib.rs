@@ -14,7 +14,8 @@ pub mod store;
 
 pub use domain::{AnyOf, DeclaredScope, ScopeSet};
 pub use http::{CurrentUser, KnownUser};
-pub use service::Mapae;
+pub use service::user_store::{Grant, StoredUser, SubjectClaims, TokenClaims, UserStore, UserTable};
+pub use service::{Mapae, Service};
 pub use settings::Settings;
 
 /// The version of this library and of the server made from it.

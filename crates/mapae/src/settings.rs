@@ -9,6 +9,9 @@ use mapae_verify::{Algorithm, Scopes};
 
 use crate::domain::{BaseUrl, DeclaredScope, ScopeCatalogue, SecretText, scope};
 
+/// How long an access token is good unless set otherwise, in seconds.
+pub const DEFAULT_TOKEN_LIFETIME: u32 = 15 * 60;
+
 /// How new tokens are signed.
 #[derive(Clone, Debug)]
 pub enum Signing {
@@ -111,7 +114,7 @@ impl Settings {
             base_url,
             audience: Vec::new(),
             signing: Signing::Generated(Algorithm::ES256),
-            access_token_lifetime: 15 * 60,
+            access_token_lifetime: DEFAULT_TOKEN_LIFETIME,
             leeway: 5,
             next_key_min_age: 60 * 60,
             signup: Signup::Closed,

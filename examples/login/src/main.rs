@@ -6,11 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use example_support::{Result, database, secret_key, serve};
-use mapae::CurrentUser;
 use mapae::http::fastapi::{FastApi, Token};
 use mapae::http::{ApiError, ErrorCode, PasswordRequestForm};
-use mapae::service::stateless::{Stateless, StatelessOptions};
-use mapae::service::user_store::{Grant, StoredUser, TokenClaims, UserStore};
+use mapae::{CurrentUser, Grant, Mapae, StoredUser, TokenClaims, UserStore};
 use mapae_password::{Context, Format};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,7 +66,7 @@ impl UserStore for Users {
     }
 }
 
-type Auth = Stateless<User>;
+type Auth = Mapae<User>;
 
 #[derive(Serialize, JsonSchema)]
 struct Who {
@@ -95,8 +93,7 @@ async fn main() -> Result<()> {
     let db = database("login").await?;
     sqlx::raw_sql(include_str!("users.sql")).execute(&db).await?;
     let passwords = Context::writing(Format::Bcrypt2b);
-    let auth =
-        Auth::new(Users(db), secret_key()?, StatelessOptions { lifetime: 20 * 60, passwords, ..Default::default() })?;
+    let auth = Auth::stateless(Users(db), secret_key()?).lifetime(20 * 60).passwords(passwords).build()?;
     let texts = |error: &ApiError| match error.code() {
         ErrorCode::IncorrectCredentials | ErrorCode::InvalidToken => {
             Some((StatusCode::UNAUTHORIZED, "Could not validate user."))

@@ -8,8 +8,7 @@ use axum::http::StatusCode;
 use example_support::{Result, database, secret_key, serve};
 use mapae::http::fastapi::{FastApi, Token};
 use mapae::http::{ApiError, ErrorCode, PasswordRequestForm};
-use mapae::service::stateless::{Stateless, StatelessOptions};
-use mapae::service::user_store::{StoredUser, SubjectClaims, UserStore};
+use mapae::{Mapae, StoredUser, SubjectClaims, UserStore};
 use sqlx::{FromRow, SqlitePool};
 
 const ACCESS_TOKEN_EXPIRE_MINUTES: u32 = 30;
@@ -47,7 +46,7 @@ impl UserStore for Users {
     }
 }
 
-type Auth = Stateless<User>;
+type Auth = Mapae<User>;
 
 async fn login(State(auth): State<Auth>, form: PasswordRequestForm) -> std::result::Result<Json<Token>, ApiError> {
     Ok(Json(auth.sign_in(&form.username, &form.password, &form.scope).await?.into()))
@@ -57,8 +56,7 @@ async fn login(State(auth): State<Auth>, form: PasswordRequestForm) -> std::resu
 async fn main() -> Result<()> {
     let db = database("minimal").await?;
     sqlx::raw_sql(include_str!("users.sql")).execute(&db).await?;
-    let lifetime = ACCESS_TOKEN_EXPIRE_MINUTES * 60;
-    let auth = Auth::new(Users(db), secret_key()?, StatelessOptions { lifetime, ..Default::default() })?;
+    let auth = Auth::stateless(Users(db), secret_key()?).lifetime(ACCESS_TOKEN_EXPIRE_MINUTES * 60).build()?;
     let wrong_credentials = |error: &ApiError| {
         let wrong = error.code() == ErrorCode::IncorrectCredentials;
         wrong.then_some((StatusCode::BAD_REQUEST, "Incorrect username or password"))

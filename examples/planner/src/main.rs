@@ -8,11 +8,10 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use example_support::{Result, database, secret_key, serve};
-use mapae::CurrentUser;
 use mapae::domain::SecretText;
 use mapae::http::fastapi::{Body, FastApi, Token, refuse};
 use mapae::http::{ApiError, ErrorCode};
-use mapae::service::stateless::{Stateless, StatelessOptions};
+use mapae::{CurrentUser, Mapae};
 use mapae_password::{Context, Format};
 use mapae_verify::{Scopes, VerifyError};
 use schemars::JsonSchema;
@@ -20,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use store::{Event, NewEvent, Planner, User};
 
-type Auth = Stateless<User>;
+type Auth = Mapae<User>;
 type Answer<T> = std::result::Result<T, ApiError>;
 
 #[derive(Clone, FromRef)]
@@ -88,12 +87,8 @@ fn texts(error: &ApiError) -> Option<(StatusCode, &'static str)> {
 async fn main() -> Result<()> {
     let db = database("planner").await?;
     let planner = Planner::open(db).await?;
-    let options = StatelessOptions {
-        lifetime: 3600,
-        passwords: Context::writing(Format::Bcrypt2b),
-        ..StatelessOptions::default()
-    };
-    let auth = Auth::new(planner.clone(), secret_key()?, options)?;
+    let passwords = Context::writing(Format::Bcrypt2b);
+    let auth = Auth::stateless(planner.clone(), secret_key()?).lifetime(3600).passwords(passwords).build()?;
     let routes = ApiRouter::new()
         .api_route("/users/signup", post_with(sign_up, |op| op.response::<201, Json<Message>>()))
         .api_route("/users/signin", post(sign_in))

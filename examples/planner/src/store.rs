@@ -1,7 +1,7 @@
 //! The planner's two tables.
 
 use mapae::http::ApiError;
-use mapae::service::user_store::{Grant, StoredUser, TokenClaims, UserStore};
+use mapae::{Grant, StoredUser, TokenClaims, UserStore};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;

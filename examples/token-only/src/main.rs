@@ -8,8 +8,7 @@ use axum::http::StatusCode;
 use example_support::{Result, database, secret_key, serve};
 use mapae::http::fastapi::FastApi;
 use mapae::http::{ApiError, ErrorCode, PasswordRequestForm};
-use mapae::service::stateless::{Stateless, StatelessOptions};
-use mapae::service::user_store::{Grant, StoredUser, TokenClaims, UserStore};
+use mapae::{Grant, Mapae, StoredUser, TokenClaims, UserStore};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, SqlitePool};
@@ -65,7 +64,7 @@ impl UserStore for Users {
     }
 }
 
-type Auth = Stateless<User>;
+type Auth = Mapae<User>;
 
 #[derive(Serialize, JsonSchema)]
 struct Token {
@@ -82,7 +81,7 @@ async fn main() -> Result<()> {
     let db = database("token-only").await?;
     sqlx::raw_sql(include_str!("users.sql")).execute(&db).await?;
     // 15 minutes is the default; the post's login asks for 20.
-    let auth = Auth::new(Users(db), secret_key()?, StatelessOptions { lifetime: 20 * 60, ..Default::default() })?;
+    let auth = Auth::stateless(Users(db), secret_key()?).lifetime(20 * 60).build()?;
     let unknown = |error: &ApiError| {
         let wrong = error.code() == ErrorCode::IncorrectCredentials;
         wrong.then_some((StatusCode::NOT_FOUND, "User not found"))

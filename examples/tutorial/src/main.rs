@@ -9,9 +9,7 @@ use axum::http::StatusCode;
 use example_support::{Result, database, secret_key, serve};
 use mapae::http::fastapi::{FastApi, Token};
 use mapae::http::{ApiError, ErrorCode, PasswordRequestForm};
-use mapae::service::stateless::{Stateless, StatelessOptions};
-use mapae::service::user_store::{StoredUser, SubjectClaims, UserStore};
-use mapae::{CurrentUser, DeclaredScope, KnownUser, ScopeSet};
+use mapae::{CurrentUser, DeclaredScope, KnownUser, Mapae, ScopeSet, StoredUser, SubjectClaims, UserStore};
 use mapae_verify::Scopes;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -83,7 +81,7 @@ impl UserStore for Users {
     }
 }
 
-type Auth = Stateless<User>;
+type Auth = Mapae<User>;
 
 #[derive(Serialize, JsonSchema)]
 struct Item {
@@ -140,7 +138,6 @@ async fn main() -> Result<()> {
     sqlx::raw_sql(include_str!("users.sql")).execute(&db).await?;
 
     let users = Users { db, scopes: if with_scopes { "me items" } else { "" } };
-    let lifetime = ACCESS_TOKEN_EXPIRE_MINUTES * 60;
-    let auth = Auth::new(users, secret_key()?, StatelessOptions { lifetime, ..Default::default() })?;
+    let auth = Auth::stateless(users, secret_key()?).lifetime(ACCESS_TOKEN_EXPIRE_MINUTES * 60).build()?;
     serve(if with_scopes { sequel(auth) } else { tutorial(auth) }).await
 }

@@ -110,7 +110,7 @@ async fn against_server(
         Err(AuthenticateError::Token(error)) => {
             refused(inspect::explain(&error, decoded, &mapae.verifier().expected()))
         }
-        Err(AuthenticateError::NotAUser) => {
+        Err(AuthenticateError::NotAUser | AuthenticateError::NoSuchUser) => {
             refused("It is signed by this server, but is not a user's token.".to_owned())
         }
         Err(AuthenticateError::Ended) => refused(

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal};
 
+use chrono::{DateTime, Utc};
 use mapae::Mapae;
 use mapae::domain::DeclaredScope;
 use mapae::domain::User;
@@ -90,6 +91,8 @@ async fn show(mapae: &Mapae, arguments: UserShow) -> Result<(), Failure> {
     if arguments.output.json {
         return print_json(&to_json(&user));
     }
+    let or_unknown =
+        |time: Option<DateTime<Utc>>| time.map_or_else(|| "(unknown)".to_owned(), |time| time.to_rfc3339());
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "(none)".to_owned());
     print(&format!(
         "Id         {}\nUser name  {}\nE-mail     {}\nFull name  {}\nScopes     {}\nState      {}\nMade       {}\nChanged    {}\n",
@@ -99,8 +102,8 @@ async fn show(mapae: &Mapae, arguments: UserShow) -> Result<(), Failure> {
         or_none(&user.full_name),
         listed(&user.scopes),
         if user.disabled { "disabled" } else { "active" },
-        user.created_at.to_rfc3339(),
-        user.updated_at.to_rfc3339(),
+        or_unknown(user.created_at),
+        or_unknown(user.updated_at),
     ))
 }
 

@@ -127,6 +127,11 @@ impl ScopeCatalogue {
     }
 }
 
+/// The scopes of a token that holds only what was asked for by name, as in the tutorials: requested ∩ held.
+pub fn requested_only(requested: &Scopes, held: &Scopes) -> Scopes {
+    requested.intersection(held)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,10 +58,10 @@ pub struct User {
     pub disabled: bool,
     /// The scopes that the account holds; a token carries some of them.
     pub scopes: Scopes,
-    /// When the account was made.
-    pub created_at: DateTime<Utc>,
-    /// When any of this last changed.
-    pub updated_at: DateTime<Utc>,
+    /// When the account was made; unknown for one in the application's own table.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When any of this last changed; unknown for one in the application's own table.
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
 /// Only the id: the rest is personal data, which does not belong into logs.

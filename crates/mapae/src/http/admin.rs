@@ -12,11 +12,11 @@ use mapae_verify::Scopes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::CurrentUser;
 use super::body::{Fields, FromFields, JsonBody};
+use super::current_user::SignedIn;
 use super::error::{ApiError, FieldProblem};
 use super::users::UserBody;
-use crate::Mapae;
+use crate::Service;
 use crate::domain::UserId;
 use crate::domain::scope::Admin;
 use crate::service::accounts::{AccountError, AdminChange};
@@ -84,7 +84,7 @@ fn tag(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     operation.tag("admin")
 }
 
-pub(super) fn router() -> ApiRouter<Mapae> {
+pub(super) fn router() -> ApiRouter<Service> {
     ApiRouter::new()
         .api_route("/admin/users", get_with(list, |op| tag(op).id("list_users").summary("List and search accounts")))
         .api_route(
@@ -96,8 +96,8 @@ pub(super) fn router() -> ApiRouter<Mapae> {
 }
 
 async fn list(
-    State(mapae): State<Mapae>,
-    _admin: CurrentUser<Admin>,
+    State(service): State<Service>,
+    _admin: SignedIn<Admin>,
     ListParams(query): ListParams,
 ) -> Result<Json<UserList>, ApiError> {
     let after = query.cursor.as_deref().map(decode_cursor).transpose()?;
@@ -111,7 +111,7 @@ async fn list(
         let message = format!("Search for at most {MAX_SEARCH_CHARS} characters, none of them control characters");
         return Err(ApiError::validation(vec![FieldProblem::query("q", "invalid_search", message)]));
     }
-    let page = mapae.store().list_users(search, after.as_ref(), limit).await?;
+    let page = service.store().list_users(search, after.as_ref(), limit).await?;
     Ok(Json(UserList {
         users: page.users.iter().map(UserBody::from).collect(),
         next_cursor: page.next.map(|id| URL_SAFE_NO_PAD.encode_to_string(id.as_str())),
@@ -119,22 +119,22 @@ async fn list(
 }
 
 async fn show(
-    State(mapae): State<Mapae>,
-    _admin: CurrentUser<Admin>,
+    State(service): State<Service>,
+    _admin: SignedIn<Admin>,
     AccountId(id): AccountId,
 ) -> Result<Json<UserBody>, ApiError> {
-    let user = mapae.store().user_by_id(&id).await?.ok_or(AccountError::NotFound)?;
+    let user = service.account_by_id(&id).await?;
     Ok(Json(UserBody::from(&user)))
 }
 
 async fn change(
-    State(mapae): State<Mapae>,
-    admin: CurrentUser<Admin>,
+    State(service): State<Service>,
+    admin: SignedIn<Admin>,
     AccountId(id): AccountId,
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Json<UserBody>, ApiError> {
     let change = AdminChange { disabled: body.disabled, grant: body.grant, withdraw: body.withdraw };
-    Ok(Json(UserBody::from(&mapae.administer(&id, change, Some(admin.principal())).await?)))
+    Ok(Json(UserBody::from(&service.administer(&id, change, Some(&*admin)).await?)))
 }
 
 fn decode_cursor(cursor: &str) -> Result<UserId, ApiError> {

@@ -1,4 +1,4 @@
-//! The extractor that protects a route, and documents that it does.
+//! The extractors that protect a route, and document that they do.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -6,90 +6,24 @@ use std::ops::Deref;
 use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as ApiResponse, StatusCode as ApiStatus};
-use axum::extract::{FromRef, FromRequestParts};
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-
 use mapae_verify::axum::bearer_token;
 
 use super::error::ApiError;
 use super::openapi;
-use crate::Mapae;
 use crate::domain::{ScopeSet, User};
-use crate::service::Principal;
-use crate::service::stateless::{Known, Stateless};
+use crate::service::account::{Account, Known};
 use crate::service::user_store::StoredUser;
-
-/// Whoever a token can speak for: this service's own [`User`], or a row of the application's own table
-/// ([`StoredUser`]).
-pub trait Account: Send + Sync + Sized + 'static {
-    /// What checks tokens for such accounts; the application's state holds it.
-    type Service: Send + Sync;
-    /// The account with what the token says about it.
-    type Identity: Clone + Send + Sync + 'static;
-
-    /// Checks a token on a route that asks for the scopes `S`.
-    fn identify<S: ScopeSet>(
-        service: &Self::Service,
-        token: &str,
-    ) -> impl Future<Output = Result<Self::Identity, ApiError>> + Send;
-
-    /// The account itself.
-    fn account(identity: &Self::Identity) -> &Self;
-
-    /// Whether the account is active.
-    fn is_active(identity: &Self::Identity) -> bool;
-}
-
-impl Account for User {
-    type Service = Mapae;
-    type Identity = Principal;
-
-    async fn identify<S: ScopeSet>(service: &Mapae, token: &str) -> Result<Principal, ApiError> {
-        let found = service.authenticate(token).await;
-        let principal = found.map_err(|error| ApiError::from_authenticate(error, S::names()))?;
-        // A scope withdrawn from the account is gone from its tokens here at once.
-        if !S::satisfied_by(&principal.claims.scope) || !S::satisfied_by(&principal.user.scopes) {
-            return Err(ApiError::insufficient_scope(S::names()));
-        }
-        Ok(principal)
-    }
-
-    fn account(principal: &Principal) -> &Self {
-        &principal.user
-    }
-
-    fn is_active(principal: &Principal) -> bool {
-        !principal.user.disabled
-    }
-}
-
-impl<U: StoredUser> Account for U {
-    type Service = Stateless<U>;
-    type Identity = Known<U>;
-
-    async fn identify<S: ScopeSet>(service: &Stateless<U>, token: &str) -> Result<Known<U>, ApiError> {
-        let found = service.authenticate(token).await;
-        let known = found.map_err(|error| ApiError::from_stateless(error, S::names()))?;
-        if !S::satisfied_by(&known.scopes) {
-            return Err(ApiError::insufficient_scope(S::names()));
-        }
-        Ok(known)
-    }
-
-    fn account(known: &Known<U>) -> &Self {
-        &known.user
-    }
-
-    fn is_active(known: &Known<U>) -> bool {
-        known.user.is_active()
-    }
-}
+use crate::service::{Mapae, Principal, Service};
 
 /// The active account that the request's bearer token speaks for, with at least the scopes `S`.
 ///
 /// A handler that takes this is protected: without a token it answers 401, without the scopes 403, for a disabled
 /// account of the application's own table 403. The same type writes `security`, the scopes and those answers into the
-/// OpenAPI document. `U` is this service's own account unless the application brings its own table.
+/// OpenAPI document. `U` is this service's own account unless the application brings its own table. As
+/// `Option<CurrentUser<S>>` it welcomes strangers: no `Authorization` header is `None`, anything else is checked as ever.
 #[derive(Clone, Debug)]
 pub struct CurrentUser<S = (), U: Account = User> {
     identity: U::Identity,
@@ -99,6 +33,13 @@ pub struct CurrentUser<S = (), U: Account = User> {
 impl<S> CurrentUser<S> {
     /// The account with its session and the token's claims.
     pub fn principal(&self) -> &Principal {
+        &self.identity
+    }
+}
+
+impl<S, U: StoredUser> CurrentUser<S, U> {
+    /// The user with what the token says.
+    pub fn known(&self) -> &Known<U> {
         &self.identity
     }
 }
@@ -116,13 +57,31 @@ where
     S: ScopeSet,
     U: Account,
     State: Send + Sync,
-    U::Service: FromRef<State>,
+    Mapae<U>: FromRef<State>,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
-        let KnownUser { identity, scopes } = KnownUser::<S, U>::from_request_parts(parts, state).await?;
+        let KnownUser { identity, scopes } =
+            <KnownUser<S, U> as FromRequestParts<State>>::from_request_parts(parts, state).await?;
         if U::is_active(&identity) { Ok(Self { identity, scopes }) } else { Err(ApiError::inactive_user()) }
+    }
+}
+
+impl<S, U, State> OptionalFromRequestParts<State> for CurrentUser<S, U>
+where
+    S: ScopeSet,
+    U: Account,
+    State: Send + Sync,
+    Mapae<U>: FromRef<State>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Option<Self>, ApiError> {
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            return Ok(None);
+        }
+        <Self as FromRequestParts<State>>::from_request_parts(parts, state).await.map(Some)
     }
 }
 
@@ -147,39 +106,63 @@ where
     S: ScopeSet,
     U: Account,
     State: Send + Sync,
-    U::Service: FromRef<State>,
+    Mapae<U>: FromRef<State>,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
-        let token = bearer_token(&parts.headers)?;
-        let identity = U::identify::<S>(&U::Service::from_ref(state), token).await?;
+        let identity = identify::<S, U>(&Mapae::from_ref(state).0, parts).await?;
         Ok(Self { identity, scopes: PhantomData })
     }
 }
 
-impl<S: ScopeSet, U: Account> OperationInput for KnownUser<S, U> {
-    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        CurrentUser::<S, U>::operation_input(ctx, operation);
-    }
+/// Whoever signed in, on this service's own routes, which serve any kind of account.
+pub(super) struct SignedIn<S>(Principal, PhantomData<fn() -> S>);
 
-    fn inferred_early_responses(
-        ctx: &mut GenContext,
-        operation: &mut Operation,
-    ) -> Vec<(Option<ApiStatus>, ApiResponse)> {
-        CurrentUser::<S, U>::inferred_early_responses(ctx, operation)
+impl<S> Deref for SignedIn<S> {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.0
     }
 }
 
-impl<S: ScopeSet, U: Account> OperationInput for CurrentUser<S, U> {
-    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        openapi::require::<S>(operation);
-    }
+impl<S: ScopeSet> FromRequestParts<Service> for SignedIn<S> {
+    type Rejection = ApiError;
 
-    fn inferred_early_responses(
-        ctx: &mut GenContext,
-        operation: &mut Operation,
-    ) -> Vec<(Option<ApiStatus>, ApiResponse)> {
-        openapi::protected_responses::<S>(ctx, operation)
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        Ok(Self(identify::<S, User>(service, parts).await?, PhantomData))
     }
+}
+
+/// Whose token the request carries, and whether it carries the scopes `S`.
+async fn identify<S: ScopeSet, U: Account>(authority: &U::Authority, parts: &Parts) -> Result<U::Identity, ApiError> {
+    let token = bearer_token(&parts.headers)?;
+    let found = U::identify(authority, token).await;
+    let identity = found.map_err(|error| ApiError::from_authenticate(error, S::names()))?;
+    if U::allows::<S>(&identity) { Ok(identity) } else { Err(ApiError::insufficient_scope(S::names())) }
+}
+
+/// Three extractors, one way to document them.
+macro_rules! documented {
+    ($([$($generics:tt)*] $extractor:ty;)*) => {
+        $(impl<$($generics)*> OperationInput for $extractor {
+            fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+                openapi::require::<S>(operation);
+            }
+
+            fn inferred_early_responses(
+                ctx: &mut GenContext,
+                operation: &mut Operation,
+            ) -> Vec<(Option<ApiStatus>, ApiResponse)> {
+                openapi::protected_responses::<S>(ctx, operation)
+            }
+        })*
+    };
+}
+
+documented! {
+    [S: ScopeSet, U: Account] CurrentUser<S, U>;
+    [S: ScopeSet, U: Account] KnownUser<S, U>;
+    [S: ScopeSet] SignedIn<S>;
 }

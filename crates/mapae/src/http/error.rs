@@ -17,7 +17,6 @@ pub use super::error_code::ErrorCode;
 use super::style::ErrorStyle;
 use crate::service::StoreError;
 use crate::service::accounts::{AccountError, FieldError};
-use crate::service::stateless::StatelessRefusal;
 use crate::service::{AuthenticateError, IssueError, NewPasswordError, SignInError};
 
 /// Seconds after which a busy service is worth asking again.
@@ -295,7 +294,7 @@ impl From<BearerError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Database(_) => Self::unavailable(&error),
+            StoreError::Database(_) | StoreError::UserTable(_) => Self::unavailable(&error),
             StoreError::Corrupt { .. } => Self::internal(&error),
             StoreError::UsernameTaken => Self::new(ErrorCode::UsernameTaken, "This user name is taken."),
             StoreError::EmailTaken => Self::new(ErrorCode::EmailTaken, "This e-mail address is taken."),
@@ -316,6 +315,8 @@ impl From<AccountError> for ApiError {
             AccountError::SignupClosed => Self::new(ErrorCode::SignupClosed, detail),
             AccountError::WrongPassword => Self::new(ErrorCode::WrongPassword, detail),
             AccountError::NotFound => Self::new(ErrorCode::UserNotFound, detail),
+            AccountError::NotHere => Self::new(ErrorCode::NotChangedHere, detail),
+            AccountError::Changed => Self::new(ErrorCode::Changed, detail),
             AccountError::OwnAccount => Self::new(ErrorCode::OwnAccount, detail),
             AccountError::Scope(_) => Self::validation(vec![FieldProblem::body("grant", "unknown_scope", detail)]),
             AccountError::Busy(_) => Self::too_busy(),
@@ -333,12 +334,6 @@ impl From<SignInError> for ApiError {
             SignInError::Issue(IssueError::Store(error)) => error.into(),
             SignInError::Issue(error @ (IssueError::NoSuchUser | IssueError::Sign(_))) => Self::internal(&error),
         }
-    }
-}
-
-impl From<StatelessRefusal> for ApiError {
-    fn from(error: StatelessRefusal) -> Self {
-        Self::from_stateless(error, String::new())
     }
 }
 
@@ -361,26 +356,14 @@ impl From<NewPasswordError> for ApiError {
 }
 
 impl ApiError {
-    /// Why the user of a token of the application's own table is refused on a route that asks for `scopes`.
-    pub(super) fn from_stateless(error: StatelessRefusal, scopes: String) -> Self {
-        match error {
-            StatelessRefusal::Credentials => {
-                Self::new(ErrorCode::IncorrectCredentials, "Incorrect username or password")
-            }
-            StatelessRefusal::Token(error) => Self::refused_token(error, scopes),
-            StatelessRefusal::Nobody => Self::invalid_token(error.to_string(), scopes),
-            StatelessRefusal::Busy(_) => Self::too_busy(),
-            StatelessRefusal::Sign(error) => Self::internal(&error),
-            StatelessRefusal::Store(error) => Self::unavailable(error.as_ref()),
-        }
-    }
-
     /// Why a token does not count on a route that asks for `scopes`.
     pub(super) fn from_authenticate(error: AuthenticateError, scopes: String) -> Self {
         match error {
             AuthenticateError::Store(error) => error.into(),
             AuthenticateError::Token(error) => Self::refused_token(error, scopes),
-            AuthenticateError::NotAUser | AuthenticateError::Ended => Self::invalid_token(error.to_string(), scopes),
+            AuthenticateError::NotAUser | AuthenticateError::Ended | AuthenticateError::NoSuchUser => {
+                Self::invalid_token(error.to_string(), scopes)
+            }
         }
     }
 }

@@ -53,6 +53,10 @@ catalogue! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
     /// The body is larger than allowed.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// Accounts are in another application's table, which alone can change this.
+    NotChangedHere = "not_changed_here", CONFLICT, "Accounts are kept by another application";
+    /// Somebody else changed the same thing at the same moment.
+    Changed = "changed", CONFLICT, "Somebody else changed it meanwhile";
     /// Fields are missing, unknown, or break a rule; `errors` names each.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Some fields cannot be taken";
     /// Another account has this user name.

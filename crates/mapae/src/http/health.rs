@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Mapae, VERSION};
+use crate::{Service, VERSION};
 
 /// A dependency that does not answer within this time is not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ struct Version {
     version: &'static str,
 }
 
-pub(super) fn router() -> ApiRouter<Mapae> {
+pub(super) fn router() -> ApiRouter<Service> {
     ApiRouter::new()
         .api_route("/health/live", get_with(live, |op| op.id("live").tag("operate").summary("The process runs")))
         .api_route(
@@ -57,8 +57,8 @@ async fn live() -> Json<Live> {
     Json(Live { status: "ok" })
 }
 
-async fn ready(State(mapae): State<Mapae>) -> (StatusCode, Json<Ready>) {
-    let answer = tokio::time::timeout(PATIENCE, mapae.store().ping()).await;
+async fn ready(State(service): State<Service>) -> (StatusCode, Json<Ready>) {
+    let answer = tokio::time::timeout(PATIENCE, service.store().ping()).await;
     if matches!(answer, Ok(Ok(()))) {
         (StatusCode::OK, Json(Ready { status: "ready", database: "ok" }))
     } else {

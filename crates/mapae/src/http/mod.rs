@@ -26,18 +26,19 @@ use tower::ServiceBuilder;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use current_user::{Account, CurrentUser, KnownUser};
+pub use current_user::{CurrentUser, KnownUser};
 pub use error::{ApiError, ErrorCode};
 pub use form::PasswordRequestForm;
 pub use style::ErrorStyle;
 
-use crate::Mapae;
+use crate::Service;
 use crate::pages;
 
 /// The whole stand-alone service.
-pub fn app(mapae: Mapae) -> Router {
-    let http = &mapae.settings().http;
-    let mut document = openapi::document(&mapae);
+pub fn app(service: impl Into<Service>) -> Router {
+    let service = service.into();
+    let http = &service.settings().http;
+    let mut document = openapi::document(&service);
     let api = ApiRouter::new()
         .merge(token::signin_router())
         .merge(style::detail(token::form_router()))
@@ -56,11 +57,11 @@ pub fn app(mapae: Mapae) -> Router {
         .layer(
             // One layer of four parts: each layer of a router costs every request an allocation of its own.
             ServiceBuilder::new()
-                .layer(from_fn_with_state(Around::new(mapae.clone()), request::around))
+                .layer(from_fn_with_state(Around::new(service.clone()), request::around))
                 .map_response(IntoResponse::into_response)
-                .layer(option_layer(request::cors(&mapae)))
+                .layer(option_layer(request::cors(&service)))
                 .layer(CatchPanicLayer::custom(error::panicked))
                 .layer(DefaultBodyLimit::max(http.body_limit)),
         )
-        .with_state(mapae)
+        .with_state(service)
 }

@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::error::{ApiError, ErrorCode, Problem};
 use crate::domain::ScopeSet;
-use crate::{Mapae, VERSION};
+use crate::{Service, VERSION};
 
 /// The stand-alone service's document before any route is added.
-pub(super) fn document(mapae: &Mapae) -> OpenApi {
-    let scopes: Vec<_> = mapae.settings().scopes.iter().collect();
+pub(super) fn document(service: &Service) -> OpenApi {
+    let scopes: Vec<_> = service.settings().scopes.iter().collect();
     OpenApi {
         info: Info { title: "Mapae".to_owned(), version: VERSION.to_owned(), ..Info::default() },
         ..with_password_flow("Mapae", "token", &scopes)

@@ -14,7 +14,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::{Instrument, Level};
 
 use super::error::ApiError;
-use crate::Mapae;
+use crate::Service;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_SNIFF: (HeaderName, HeaderValue) =
@@ -23,16 +23,16 @@ const NO_SNIFF: (HeaderName, HeaderValue) =
 /// What [`around`] needs.
 #[derive(Clone)]
 pub(super) struct Around {
-    mapae: Mapae,
+    service: Service,
     /// Tells this process's requests from those of others.
     process: u32,
     count: Arc<AtomicU32>,
 }
 
 impl Around {
-    pub(super) fn new(mapae: Mapae) -> Self {
-        let process = u32::from_be_bytes(mapae.ids().random());
-        Self { mapae, process, count: Arc::default() }
+    pub(super) fn new(service: Service) -> Self {
+        let process = u32::from_be_bytes(service.ids().random());
+        Self { service, process, count: Arc::default() }
     }
 
     /// Unique, not secret.
@@ -48,15 +48,15 @@ const MAX_LOGGED_CHARS: usize = 200;
 /// answer unless its route says otherwise: most hold tokens or personal data (RFC 6749 §5.1).
 pub(super) async fn around(State(around): State<Around>, request: Request, next: Next) -> Response {
     let id = around.next_id();
-    let mapae = &around.mapae;
+    let service = &around.service;
     let method = request.method().clone();
     // The route, not the address: an address may hold what does not belong into logs.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let limit = mapae.settings().http.request_timeout;
+    let limit = service.settings().http.request_timeout;
     let began = Instant::now();
 
     let span = tracing::info_span!("request", request_id = id);
-    span.in_scope(|| note_blocked_origin(mapae, request.headers()));
+    span.in_scope(|| note_blocked_origin(service, request.headers()));
     let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|_| ApiError::timed_out().into_response());
 
@@ -90,8 +90,8 @@ fn log(method: &Method, route: Option<&MatchedPath>, response: &Response, took: 
 }
 
 /// Pages of the configured origins may call with a token. Without any, no CORS header is ever sent.
-pub(super) fn cors(mapae: &Mapae) -> Option<CorsLayer> {
-    let origins = &mapae.settings().http.cors_origins;
+pub(super) fn cors(service: &Service) -> Option<CorsLayer> {
+    let origins = &service.settings().http.cors_origins;
     let origins: Vec<_> = origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()).collect();
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.clone()))
@@ -103,16 +103,16 @@ pub(super) fn cors(mapae: &Mapae) -> Option<CorsLayer> {
 }
 
 /// Browsers keep the reason why a page may not call to themselves, so the log says it.
-fn note_blocked_origin(mapae: &Mapae, headers: &HeaderMap) {
+fn note_blocked_origin(service: &Service, headers: &HeaderMap) {
     let Some(origin) = headers.get(ORIGIN) else { return };
-    let settings = mapae.settings();
+    let settings = service.settings();
     let allowed = settings.http.cors_origins.iter().any(|one| one.as_bytes() == origin.as_bytes());
     if allowed || is_same_origin(origin, settings.base_url.origin(), headers) {
         return;
     }
     // Anybody can send any text as an origin: the log takes little of each, each once, and not many.
     let origin: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(MAX_LOGGED_CHARS).collect();
-    if mapae.blocked_origins().is_new(&origin) {
+    if service.blocked_origins().is_new(&origin) {
         tracing::warn!(
             ?origin,
             "a page of this origin may not call: if it should, add it to MAPAE_CORS_ORIGINS (cors_origins)"

@@ -9,10 +9,10 @@ use axum::response::Response;
 pub use mapae_verify::axum::ErrorStyle;
 
 use super::error::ApiError;
-use crate::Mapae;
+use crate::Service;
 
 /// Renders the errors of this router as FastAPI does.
-pub(super) fn detail(router: ApiRouter<Mapae>) -> ApiRouter<Mapae> {
+pub(super) fn detail(router: ApiRouter<Service>) -> ApiRouter<Service> {
     router.layer(map_response(|response: Response| async { again(response, |_| None) }))
 }
 

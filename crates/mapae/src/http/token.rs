@@ -5,7 +5,6 @@ use aide::axum::routing::post_with;
 use axum::Json;
 use axum::extract::State;
 use axum::handler::HandlerWithoutStateExt;
-use mapae_password::Password;
 use mapae_verify::Scopes;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,9 +12,9 @@ use serde::Serialize;
 use super::body::{Fields, FromFields, JsonBody};
 use super::error::{self, ApiError, FieldProblem};
 use super::form::PasswordRequestForm;
-use crate::Mapae;
+use crate::Service;
 use crate::domain::SecretText;
-use crate::service::{SignInError, TokenResponse};
+use crate::service::TokenResponse;
 
 /// A token (RFC 6749 §5.1).
 #[derive(Serialize, JsonSchema)]
@@ -67,7 +66,7 @@ impl FromFields for SignInBody {
 }
 
 /// `/token`, whose errors are in FastAPI's shape.
-pub(super) fn form_router() -> ApiRouter<Mapae> {
+pub(super) fn form_router() -> ApiRouter<Service> {
     ApiRouter::new().api_route(
         "/token",
         post_with(token, |op| {
@@ -82,17 +81,17 @@ pub(super) fn form_router() -> ApiRouter<Mapae> {
 }
 
 /// `/users/signin`, whose errors are problems.
-pub(super) fn signin_router() -> ApiRouter<Mapae> {
+pub(super) fn signin_router() -> ApiRouter<Service> {
     ApiRouter::new()
         .api_route("/users/signin", post_with(sign_in, |op| op.id("sign_in").tag("token").summary("Sign in with JSON")))
 }
 
-async fn token(State(mapae): State<Mapae>, form: PasswordRequestForm) -> Result<Json<TokenBody>, ApiError> {
-    answer(&mapae, &form.username, &form.password, &form.scope).await
+async fn token(State(service): State<Service>, form: PasswordRequestForm) -> Result<Json<TokenBody>, ApiError> {
+    answer(&service, &form.username, &form.password, &form.scope).await
 }
 
 async fn sign_in(
-    State(mapae): State<Mapae>,
+    State(service): State<Service>,
     JsonBody(body): JsonBody<SignInBody>,
 ) -> Result<Json<TokenBody>, ApiError> {
     let login = match (&body.email, &body.username) {
@@ -103,18 +102,16 @@ async fn sign_in(
             return Err(ApiError::validation(vec![problem]));
         }
     };
-    answer(&mapae, login, &body.password, &body.scope).await
+    answer(&service, login, &body.password, &body.scope).await
 }
 
 async fn answer(
-    mapae: &Mapae,
+    service: &Service,
     login: &str,
     password: &SecretText,
     scope: &Scopes,
 ) -> Result<Json<TokenBody>, ApiError> {
-    // A password that is too long to be anybody's is a wrong password, without the cost of hashing it.
-    let password = Password::new(password.expose()).map_err(|_| SignInError::Refused)?;
-    Ok(Json(mapae.sign_in(login, &password, scope).await?.into()))
+    Ok(Json(service.sign_in(login, password, scope).await?.into()))
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::CurrentUser;
 use super::body::{Fields, FromFields, JsonBody};
+use super::current_user::SignedIn;
 use super::error::ApiError;
-use crate::Mapae;
+use crate::Service;
 use crate::domain::scope::Me;
 use crate::domain::{SecretText, User};
 use crate::service::AuthenticateError;
@@ -33,15 +33,20 @@ pub(super) struct UserBody {
     disabled: bool,
     /// The scopes that the account holds, separated by spaces.
     scope: String,
-    #[serde(serialize_with = "rfc3339")]
-    created_at: DateTime<Utc>,
-    #[serde(serialize_with = "rfc3339")]
-    updated_at: DateTime<Utc>,
+    /// Absent where the user table is the application's own.
+    #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    created_at: Option<DateTime<Utc>>,
+    /// Absent where the user table is the application's own.
+    #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    updated_at: Option<DateTime<Utc>>,
 }
 
 /// With milliseconds, which is what is kept; chrono's own form is written character by character.
-fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+fn rfc3339<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true)),
+        None => serializer.serialize_none(),
+    }
 }
 
 impl From<&User> for UserBody {
@@ -140,7 +145,7 @@ fn tag(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     operation.tag("users")
 }
 
-pub(super) fn router() -> ApiRouter<Mapae> {
+pub(super) fn router() -> ApiRouter<Service> {
     ApiRouter::new()
         .api_route(
             "/users/signup",
@@ -168,43 +173,43 @@ pub(super) fn router() -> ApiRouter<Mapae> {
 }
 
 async fn sign_up(
-    State(mapae): State<Mapae>,
+    State(service): State<Service>,
     JsonBody(body): JsonBody<SignUpBody>,
 ) -> Result<(StatusCode, Json<UserBody>), ApiError> {
     let SignUpBody { email, username, full_name, password } = body;
-    let user = mapae.sign_up(NewAccount { email, username, full_name, password }).await?;
+    let user = service.sign_up(NewAccount { email, username, full_name, password }).await?;
     Ok((StatusCode::CREATED, Json(UserBody::from(&user))))
 }
 
-async fn me(user: CurrentUser<Me>) -> Json<UserBody> {
-    Json(UserBody::from(&*user))
+async fn me(me: SignedIn<Me>) -> Json<UserBody> {
+    Json(UserBody::from(&*me.user))
 }
 
 async fn change_me(
-    State(mapae): State<Mapae>,
-    user: CurrentUser<Me>,
+    State(service): State<Service>,
+    me: SignedIn<Me>,
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Json<UserBody>, ApiError> {
     let ChangeBody { email, username, full_name, password } = body;
     let change = AccountChange { email, username, full_name, password };
-    Ok(Json(UserBody::from(&mapae.change_account(user.principal(), change).await?)))
+    Ok(Json(UserBody::from(&service.change_account(&me, change).await?)))
 }
 
 async fn change_password(
-    State(mapae): State<Mapae>,
-    user: CurrentUser<Me>,
+    State(service): State<Service>,
+    me: SignedIn<Me>,
     JsonBody(body): JsonBody<PasswordBody>,
 ) -> Result<StatusCode, ApiError> {
-    mapae.change_password(user.principal(), &body.current_password, &body.new_password).await?;
+    service.change_password(&me, &body.current_password, &body.new_password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delete_me(
-    State(mapae): State<Mapae>,
-    user: CurrentUser<Me>,
+    State(service): State<Service>,
+    me: SignedIn<Me>,
     JsonBody(body): JsonBody<DeleteBody>,
 ) -> Result<StatusCode, ApiError> {
-    mapae.delete_own_account(user.principal(), &body.password).await?;
+    service.delete_own_account(&me, &body.password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::Mapae;
+use crate::Service;
 
 /// RFC 7517 §8.5.2.
 const MEDIA_TYPE: &str = "application/jwk-set+json";
@@ -22,7 +22,7 @@ struct PublicKeys {
     keys: Vec<Map<String, Value>>,
 }
 
-pub(super) fn router() -> ApiRouter<Mapae> {
+pub(super) fn router() -> ApiRouter<Service> {
     ApiRouter::new().api_route(
         "/.well-known/jwks.json",
         get_with(jwks, |op| {
@@ -39,7 +39,7 @@ pub(super) fn router() -> ApiRouter<Mapae> {
     )
 }
 
-async fn jwks(State(mapae): State<Mapae>) -> impl IntoApiResponse {
+async fn jwks(State(service): State<Service>) -> impl IntoApiResponse {
     // The age matches the time for which retiring keys stay.
-    ([(CONTENT_TYPE, MEDIA_TYPE), (CACHE_CONTROL, "public, max-age=300")], mapae.jwks().to_string())
+    ([(CONTENT_TYPE, MEDIA_TYPE), (CACHE_CONTROL, "public, max-age=300")], service.jwks().to_string())
 }

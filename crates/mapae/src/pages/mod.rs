@@ -9,7 +9,7 @@ use axum::routing::get;
 
 use crate::http::ApiError;
 use crate::settings::Signup;
-use crate::{Mapae, VERSION};
+use crate::{Service, VERSION};
 
 /// Pages load nothing but this service's own style. (Their icon is an empty `data:` one, or browsers would ask for one.)
 const PAGE_POLICY: &str =
@@ -24,12 +24,12 @@ struct Home<'a> {
 }
 
 /// `/`: what this is, where the docs are, how to sign up.
-pub(crate) fn router() -> Router<Mapae> {
+pub(crate) fn router() -> Router<Service> {
     Router::new().route("/", get(home)).route("/assets/style.css", get(style))
 }
 
-async fn home(State(mapae): State<Mapae>) -> Response {
-    let settings = mapae.settings();
+async fn home(State(service): State<Service>) -> Response {
+    let settings = service.settings();
     let page =
         Home { version: VERSION, base_url: settings.base_url.as_str(), signup_open: settings.signup == Signup::Open };
     match page.render() {

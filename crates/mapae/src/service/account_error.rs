@@ -43,6 +43,12 @@ pub enum AccountError {
     /// There is no such account.
     #[error("There is no such account.")]
     NotFound,
+    /// The application's own user table does not do this here.
+    #[error("Accounts are kept by another application, which alone can change this.")]
+    NotHere,
+    /// Somebody else changed the account meanwhile.
+    #[error("The account was changed by somebody else at the same moment. Try again.")]
+    Changed,
     /// A scope that does not exist.
     #[error(transparent)]
     Scope(#[from] ScopeCatalogueError),
@@ -65,7 +71,9 @@ impl From<StoreError> for AccountError {
         match error {
             StoreError::UsernameTaken => Self::UsernameTaken,
             StoreError::EmailTaken => Self::EmailTaken,
-            other @ (StoreError::Database(_) | StoreError::Corrupt { .. }) => Self::Store(other),
+            other @ (StoreError::Database(_) | StoreError::Corrupt { .. } | StoreError::UserTable(_)) => {
+                Self::Store(other)
+            }
         }
     }
 }

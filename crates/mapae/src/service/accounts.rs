@@ -5,12 +5,14 @@ use mapae_verify::Scopes;
 
 pub use super::account_error::{AccountError, ChangeError, FieldError};
 use super::credentials::{Claimant, Proven};
-use super::{CredentialError, Mapae, NewPasswordError, Principal};
+use super::directory::found;
+use super::user_store::{Inserted, NewStoredUser};
+use super::{CredentialError, NewPasswordError, Principal, Service};
 use crate::domain::scope::{Admin, Me};
 use crate::domain::user::{self, NewUser, ProfileChange};
 use crate::domain::{DeclaredScope, EmailAddress, SecretText, User, UserId, UserName};
 use crate::settings::Signup;
-use crate::store::{Login, Tx};
+use crate::store::{StoreError, Tx};
 
 /// What an account is made from, as somebody typed it.
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ pub struct AdminChange {
     pub withdraw: Scopes,
 }
 
-impl Mapae {
+impl Service {
     /// Makes an account for somebody who signs up over HTTP, with the default scopes.
     ///
     /// # Errors
@@ -80,24 +82,40 @@ impl Mapae {
         let scopes = scopes.unwrap_or_else(|| self.settings().default_scopes.clone());
         self.settings().scopes.check(&scopes)?;
 
+        self.hooks().before_register(&new).await.map_err(AccountError::Invalid)?;
+
         // Before the costly hash; the unique index decides between two who come at the same moment.
         if let Some(name) = &username
-            && self.store().credential_by_login(&Login::Name(name.clone())).await?.is_some()
+            && self.found_by_login(name.display()).await?.is_some()
         {
             return Err(AccountError::UsernameTaken);
         }
         if let Some(email) = &email
-            && self.store().credential_by_login(&Login::Email(email.clone())).await?.is_some()
+            && self.found_by_login(email.as_given()).await?.is_some()
         {
             return Err(AccountError::EmailTaken);
         }
         let inputs = [new.email, new.username, new.full_name].into_iter().flatten().collect();
         let hash = self.accept_new_password("password", &password, inputs).await?;
-        let id = self.ids().uuid_v7().into();
-        let mut tx = self.store().begin().await?;
-        let user = tx.insert_user(NewUser { id, username, email, full_name, scopes }, &hash).await?;
-        tx.commit().await?;
+        let user = match self.directory().table() {
+            None => {
+                let id = self.ids().uuid_v7().into();
+                let mut tx = self.store().begin().await?;
+                let user = tx.insert_user(NewUser { id, username, email, full_name, scopes }, &hash).await?;
+                tx.commit().await?;
+                user
+            }
+            Some(table) => {
+                let row = NewStoredUser { username, email, full_name, password_hash: hash, scopes };
+                match table.insert(row).ok_or(AccountError::NotHere)?.await? {
+                    Inserted::Made(row) => found(row, None)?.user,
+                    Inserted::UsernameTaken => return Err(AccountError::UsernameTaken),
+                    Inserted::EmailTaken => return Err(AccountError::EmailTaken),
+                }
+            }
+        };
         tracing::info!(user = %user.id, "account made");
+        self.hooks().after_register(&user).await;
         Ok(user)
     }
 
@@ -106,6 +124,7 @@ impl Mapae {
     /// # Errors
     /// [`ChangeError`].
     pub async fn change_account(&self, principal: &Principal, change: AccountChange) -> Result<User, ChangeError> {
+        self.own_accounts()?;
         let id = &principal.user.id;
         let mut errors = Vec::new();
         let profile = ProfileChange {
@@ -128,8 +147,8 @@ impl Mapae {
         }
         let mut tx = match (&profile.email, &given) {
             (Some(_), Some(password)) => {
-                let proven = self.prove_own(principal, password).await?;
-                self.begin_own(principal, proven).await?
+                let mut proven = self.prove_own(principal, password).await?;
+                self.begin_own(principal, &mut proven).await?
             }
             _ => self.begin_as(principal, Me::NAME).await?,
         };
@@ -162,11 +181,28 @@ impl Mapae {
         let id = &principal.user.id;
         let proven = self.prove_own(principal, &current).await?;
         let hash = self.accept_new_password("new_password", &new, own_names(&proven.user)).await?;
-        let mut tx = self.begin_own(principal, proven).await?;
-        tx.replace_password_hash(id, None, &hash).await?;
+        let mut proven = proven;
+        let mut tx = self.begin_own(principal, &mut proven).await?;
+        match self.directory().table() {
+            None => {
+                tx.replace_password_hash(id, None, &hash).await?;
+            }
+            // Their database may be the same one, where nobody else writes while a transaction of ours is open. What is
+            // stored there is compared, so a change in between wins.
+            Some(table) => {
+                drop(tx);
+                let set = table.set_password_hash(id.as_str(), &proven.hash, &hash).ok_or(AccountError::NotHere)?;
+                if !set.await? {
+                    return Err(AccountError::WrongPassword.into());
+                }
+                tx = self.store().begin().await?;
+                tx.user_changed(id).await?;
+            }
+        }
         tx.end_sessions(id, Some(&principal.session.id)).await?;
         tx.commit().await?;
         tracing::info!(user = %id, "password changed");
+        self.hooks().on_password_change(&proven.user).await;
         Ok(())
     }
 
@@ -175,13 +211,14 @@ impl Mapae {
     /// # Errors
     /// [`ChangeError`].
     pub async fn delete_own_account(&self, principal: &Principal, password: &SecretText) -> Result<(), ChangeError> {
+        self.own_accounts()?;
         let mut errors = Vec::new();
         let Some(password) = parse_password("password", password, &mut errors) else {
             return Err(AccountError::Invalid(errors).into());
         };
         let id = &principal.user.id;
-        let proven = self.prove_own(principal, &password).await?;
-        let mut tx = self.begin_own(principal, proven).await?;
+        let mut proven = self.prove_own(principal, &password).await?;
+        let mut tx = self.begin_own(principal, &mut proven).await?;
         tx.delete_user(id).await?;
         tx.commit().await?;
         tracing::info!(user = %id, "account deleted by its owner");
@@ -197,8 +234,8 @@ impl Mapae {
     }
 
     /// Begins the transaction in which a signed-in person acts on the own account after repeating the password.
-    async fn begin_own(&self, principal: &Principal, mut proven: Proven) -> Result<Tx, ChangeError> {
-        match self.begin_proven(&mut proven).await {
+    async fn begin_own(&self, principal: &Principal, proven: &mut Proven) -> Result<Tx, ChangeError> {
+        match self.begin_proven(proven).await {
             Ok(tx) => {
                 self.still(&tx, principal, Me::NAME).await?;
                 Ok(tx)
@@ -225,12 +262,19 @@ impl Mapae {
     pub async fn find_account(&self, which: &str) -> Result<User, AccountError> {
         // Ids first: people choose their names, and one could choose another's id.
         if let Some(id) = UserId::new(which)
-            && let Some(user) = self.store().user_by_id(&id).await?
+            && let Some(found) = self.found_by_id(&id).await?
         {
-            return Ok(user);
+            return Ok(found.user);
         }
-        let login = Login::parse(which).ok_or(AccountError::NotFound)?;
-        Ok(self.store().credential_by_login(&login).await?.ok_or(AccountError::NotFound)?.user)
+        Ok(self.found_by_login(which).await?.ok_or(AccountError::NotFound)?.user)
+    }
+
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// [`AccountError::NotFound`], or a failure of the database.
+    pub async fn account_by_id(&self, id: &UserId) -> Result<User, AccountError> {
+        Ok(self.found_by_id(id).await?.ok_or(AccountError::NotFound)?.user)
     }
 
     /// Disables or enables an account, grants and withdraws scopes, all at once. Disabling ends every session.
@@ -253,18 +297,32 @@ impl Mapae {
         if locks_out && by.is_some_and(|admin| admin.user.id == *id) {
             return Err(AccountError::OwnAccount.into());
         }
-        let user = tx.user(id).await?.ok_or(AccountError::NotFound)?;
+        let user = self.found_in(&tx, id).await?.ok_or(AccountError::NotFound)?.user;
+        let scopes = user.scopes.union(&change.grant).difference(&change.withdraw);
+        if scopes != user.scopes {
+            self.own_accounts()?;
+            tx.set_scopes(id, &scopes).await?;
+        }
         if let Some(disabled) = change.disabled {
-            tx.set_disabled(id, disabled).await?;
+            match self.directory().table() {
+                None => {
+                    tx.set_disabled(id, disabled).await?;
+                }
+                // As in `change_password`.
+                Some(table) => {
+                    drop(tx);
+                    if !table.set_active(id.as_str(), !disabled).ok_or(AccountError::NotHere)?.await? {
+                        return Err(AccountError::NotFound.into());
+                    }
+                    tx = self.store().begin().await?;
+                    tx.user_changed(id).await?;
+                }
+            }
             if disabled {
                 tx.end_sessions(id, None).await?;
             }
         }
-        let scopes = user.scopes.union(&change.grant).difference(&change.withdraw);
-        if scopes != user.scopes {
-            tx.set_scopes(id, &scopes).await?;
-        }
-        let user = tx.user(id).await?.ok_or(AccountError::NotFound)?;
+        let user = self.found_in(&tx, id).await?.ok_or(AccountError::NotFound)?.user;
         tx.commit().await?;
         tracing::info!(user = %id, disabled = user.disabled, scopes = %user.scopes, "account administered");
         Ok(user)
@@ -279,14 +337,30 @@ impl Mapae {
         let Some(password) = parse_password("password", new, &mut errors) else {
             return Err(AccountError::Invalid(errors));
         };
-        let user = self.store().user_by_id(id).await?.ok_or(AccountError::NotFound)?;
-        let hash = self.accept_new_password("password", &password, own_names(&user)).await?;
-        let mut tx = self.store().begin().await?;
-        if !tx.replace_password_hash(id, None, &hash).await? {
-            return Err(AccountError::NotFound);
-        }
+        let now = self.found_by_id(id).await?.ok_or(AccountError::NotFound)?;
+        let hash = self.accept_new_password("password", &password, own_names(&now.user)).await?;
+        let mut tx = match self.directory().table() {
+            None => {
+                let mut tx = self.store().begin().await?;
+                if !tx.replace_password_hash(id, None, &hash).await? {
+                    return Err(AccountError::NotFound);
+                }
+                tx
+            }
+            Some(table) => {
+                let set = table.set_password_hash(id.as_str(), &now.hash, &hash).ok_or(AccountError::NotHere)?;
+                if !set.await? {
+                    return Err(AccountError::Changed);
+                }
+                let mut tx = self.store().begin().await?;
+                tx.user_changed(id).await?;
+                tx
+            }
+        };
         tx.end_sessions(id, None).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.hooks().on_password_change(&now.user).await;
+        Ok(())
     }
 
     /// Deletes an account and its sessions: for the command line.
@@ -294,11 +368,24 @@ impl Mapae {
     /// # Errors
     /// [`AccountError`].
     pub async fn delete_account(&self, id: &UserId) -> Result<(), AccountError> {
+        self.own_accounts()?;
         let mut tx = self.store().begin().await?;
         if !tx.delete_user(id).await? {
             return Err(AccountError::NotFound);
         }
         Ok(tx.commit().await?)
+    }
+
+    /// What only this service's own table can do.
+    fn own_accounts(&self) -> Result<(), AccountError> {
+        if self.directory().table().is_none() { Ok(()) } else { Err(AccountError::NotHere) }
+    }
+
+    /// Forgets, in every process, what is remembered of a user of the application's own table.
+    pub(super) async fn invalidate(&self, id: &UserId) -> Result<(), StoreError> {
+        let mut tx = self.store().begin().await?;
+        tx.user_changed(id).await?;
+        tx.commit().await
     }
 
     async fn accept_new_password(

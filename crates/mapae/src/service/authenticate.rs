@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use mapae_verify::{Claims, VerifyError};
+use mapae_verify::{Claims, ScopeSet, VerifyError};
 
-use super::Mapae;
+use super::Service;
 use super::accounts::ChangeError;
+use super::directory::AnyRow;
 use crate::domain::{Session, User, UserId};
 use crate::store::{StoreError, Tx};
 
@@ -18,6 +19,21 @@ pub struct Principal {
     pub session: Arc<Session>,
     /// The token's claims.
     pub claims: Arc<Claims>,
+    /// The row of the application's own table that the account is.
+    pub(super) row: Option<AnyRow>,
+}
+
+impl Principal {
+    /// Whether the token carries the scopes `S`, and the account still holds them: a scope withdrawn from the account is
+    /// gone from its tokens here at once.
+    pub fn allows<S: ScopeSet>(&self) -> bool {
+        S::satisfied_by(&self.claims.scope) && S::satisfied_by(&self.user.scopes)
+    }
+
+    /// The row of the application's own table, if accounts are there and this is its type.
+    pub fn row<U: Send + Sync + 'static>(&self) -> Option<Arc<U>> {
+        self.row.clone()?.downcast().ok()
+    }
 }
 
 /// Why a token does not speak for an active account.
@@ -32,12 +48,15 @@ pub enum AuthenticateError {
     /// Its session was ended, or its account disabled or deleted.
     #[error("the session has ended")]
     Ended,
+    /// It names nobody of the user table.
+    #[error("the token names nobody here")]
+    NoSuchUser,
     /// The database had to be asked and failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl Mapae {
+impl Service {
     /// Checks a token, its session and its account. Usually from memory; what ends here or in another process is
     /// seen at once or within a tenth of a second.
     ///
@@ -51,11 +70,11 @@ impl Mapae {
         if !session.is_live(self.now()) || session.user_id != user_id {
             return Err(AuthenticateError::Ended);
         }
-        let user = self.store().cached_user(&user_id).await?.ok_or(AuthenticateError::Ended)?;
-        if user.disabled {
+        let account = self.account(&user_id).await?.ok_or(AuthenticateError::Ended)?;
+        if account.user.disabled {
             return Err(AuthenticateError::Ended);
         }
-        Ok(Principal { user, session, claims })
+        Ok(Principal { user: account.user, session, claims, row: account.row })
     }
 
     /// Begins the transaction in which somebody does what asks for `scope`, if that is still allowed.
@@ -70,7 +89,8 @@ impl Mapae {
     /// and what was known at its beginning may have come from memory.
     pub(super) async fn still(&self, tx: &Tx, principal: &Principal, scope: &'static str) -> Result<(), ChangeError> {
         let session = tx.session(&principal.session.id).await?.filter(|session| session.is_live(self.now()));
-        let user = tx.user(&principal.user.id).await?.filter(|user| !user.disabled);
+        let found = self.found_in(tx, &principal.user.id).await?;
+        let user = found.map(|found| found.user).filter(|user| !user.disabled);
         let (Some(_), Some(user)) = (session, user) else { return Err(ChangeError::Ended { scope }) };
         if !principal.claims.scope.contains(scope) || !user.scopes.contains(scope) {
             return Err(ChangeError::InsufficientScope { scope });

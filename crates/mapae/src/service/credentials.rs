@@ -2,10 +2,11 @@
 
 use mapae_password::{HashText, Password};
 
+use super::directory::Found;
 use super::passwords::Verdict;
-use super::{Mapae, NewPasswordError, PoolBusy};
-use crate::domain::{User, UserId};
-use crate::store::{Credential, Login, StoreError, Tx};
+use super::{NewPasswordError, PoolBusy, Service};
+use crate::domain::{SecretText, User, UserId};
+use crate::store::{StoreError, Tx};
 
 /// Whose password is checked.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +18,11 @@ pub(crate) enum Claimant<'a> {
 }
 
 /// The right password was given for an account that may sign in. What is done next is bound to it by
-/// [`Mapae::begin_proven`], so that a password change in between wins.
+/// [`Service::begin_proven`], so that a password change in between wins.
 pub(crate) struct Proven {
     pub(crate) user: User,
     /// The stored hash that the password was compared with.
-    hash: HashText,
+    pub(super) hash: HashText,
     password: Password,
 }
 
@@ -39,27 +40,32 @@ pub enum CredentialError {
     Store(#[from] StoreError),
 }
 
-impl Mapae {
+/// The password that somebody gave; `None` if it is too long to be anybody's, so that hashing it would be a waste.
+pub(super) fn given(password: &SecretText) -> Option<Password> {
+    Password::new(password.expose()).ok()
+}
+
+impl Service {
     /// Checks a password: look-up, then [`Passwords::check`](super::Passwords::check), which makes every refusal alike.
     pub(crate) async fn check_password(
         &self,
         claimant: Claimant<'_>,
         password: &Password,
     ) -> Result<Proven, CredentialError> {
-        let credential = match claimant {
-            Claimant::Login(login) => match Login::parse(login) {
-                Some(login) => self.store().credential_by_login(&login).await?,
-                None => None,
-            },
-            Claimant::Account(id) => self.store().credential_by_id(id).await?,
+        let found = match claimant {
+            Claimant::Login(login) => self.found_by_login(login).await?,
+            Claimant::Account(id) => self.found_by_id(id).await?,
         };
-        let may_sign_in = credential.as_ref().is_some_and(|credential| !credential.user.disabled);
-        let stored = credential.as_ref().map(|credential| &credential.hash);
-        match (self.0.passwords.check(stored, may_sign_in, password).await?, credential) {
-            (Verdict::Accepted { needs_rehash }, Some(Credential { user, hash })) => {
+        let may_sign_in = found.as_ref().is_some_and(|found| !found.user.disabled);
+        let stored = found.as_ref().map(|found| &found.hash);
+        match (self.0.passwords.check(stored, may_sign_in, password).await?, found) {
+            (Verdict::Accepted { needs_rehash }, Some(Found { user, hash, .. })) => {
                 let mut proven = Proven { user, hash, password: password.clone() };
                 // A rehash may wait for another sign-in: what keeps it from happening does not refuse a right password.
-                if needs_rehash && let Err(error) = self.renew_hash(&mut proven).await {
+                if needs_rehash
+                    && self.directory().can_set_password_hash()
+                    && let Err(error) = self.renew_hash(&mut proven).await
+                {
                     tracing::warn!(%error, "a password hash was not renewed this time");
                 }
                 Ok(proven)
@@ -71,9 +77,7 @@ impl Mapae {
     /// Replaces a weak or deprecated hash, once, and never over a change that somebody else made meanwhile.
     async fn renew_hash(&self, proven: &mut Proven) -> Result<(), RenewError> {
         let new = self.0.passwords.hash(&proven.password).await?;
-        let mut tx = self.store().begin().await?;
-        if tx.replace_password_hash(&proven.user.id, Some(&proven.hash), &new).await? {
-            tx.commit().await?;
+        if self.swap_password_hash(&proven.user.id, &proven.hash, &new).await? {
             proven.hash = new;
         }
         Ok(())
@@ -86,7 +90,7 @@ impl Mapae {
         // Ends: it only goes round when somebody else has changed the hash.
         loop {
             let tx = self.store().begin().await?;
-            let now = tx.credential(&proven.user.id).await?.ok_or(CredentialError::Refused)?;
+            let now = self.found_in(&tx, &proven.user.id).await?.ok_or(CredentialError::Refused)?;
             if now.user.disabled {
                 return Err(CredentialError::Refused);
             }

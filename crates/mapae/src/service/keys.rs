@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, TimeDelta, Utc};
 use mapae_verify::{Clock, Jwk, JwkSet, KeySet, SharedKeys, SigningKey, VerificationKey};
 
-use super::{Mapae, StartError};
+use super::{Service, StartError};
 use crate::domain::secret::WrapUse;
 use crate::domain::{KeyState, MasterKey, Rng, SigningKeyRecord};
 use crate::settings::{Settings, Signing};
@@ -120,7 +120,7 @@ impl Keys {
     }
 }
 
-impl Mapae {
+impl Service {
     /// The public keys that verify this service's tokens, as JSON (RFC 7517 §5).
     pub fn jwks(&self) -> Arc<String> {
         self.0.keys.jwks.load_full()

@@ -1,10 +1,15 @@
 //! What the service does, whoever asks: the HTTP interface, the command line, an embedding application.
 
+pub mod account;
 mod account_error;
 pub mod accounts;
 mod authenticate;
+pub mod builder;
 mod credentials;
+mod directory;
+mod handle;
 mod hash_pool;
+pub mod hooks;
 mod keys;
 mod noted;
 mod passwords;
@@ -12,6 +17,7 @@ mod refusal_floor;
 pub mod stateless;
 mod tokens;
 pub mod user_store;
+mod user_table;
 
 use std::sync::Arc;
 
@@ -20,7 +26,10 @@ use mapae_verify::Clock;
 
 pub use authenticate::{AuthenticateError, Principal};
 pub use credentials::CredentialError;
+use directory::Directory;
+pub use handle::Mapae;
 pub use hash_pool::PoolBusy;
+use hooks::DynHooks;
 use keys::Keys;
 pub use keys::{KeySummary, RotateError};
 use noted::Noted;
@@ -37,9 +46,9 @@ use crate::store::{Store, WatchGuard};
 /// Stored hashes that show what checking one costs: the oldest and the newest so many.
 const HASH_SAMPLE: u64 = 500;
 
-/// The authentication service. Cheap to clone; put it into the application's state.
+/// The authentication service, whatever its users are. Cheap to clone. Applications hold a [`Mapae`].
 #[derive(Clone)]
-pub struct Mapae(Arc<Inner>);
+pub struct Service(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
@@ -47,14 +56,32 @@ struct Inner {
     clock: Arc<dyn Clock>,
     ids: IdSource,
     passwords: Passwords,
+    directory: Directory,
+    hooks: Arc<dyn DynHooks>,
     keys: Keys,
     verifier: mapae_verify::Verifier,
     blocked_origins: Noted,
 }
 
-impl std::fmt::Debug for Mapae {
+impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Mapae")
+    }
+}
+
+/// What a service is made of.
+struct Parts {
+    store: Store,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    directory: Directory,
+    hooks: Arc<dyn DynHooks>,
+}
+
+impl Parts {
+    /// With accounts of its own, and no hooks.
+    fn new(store: Store, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        Self { store, settings, clock, directory: Directory::Own, hooks: Arc::new(()) }
     }
 }
 
@@ -81,7 +108,7 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
-impl Mapae {
+impl Service {
     /// Starts the service on an open store. Signing keys that are missing are made, and those of another algorithm
     /// than the configured one are retired.
     ///
@@ -93,7 +120,7 @@ impl Mapae {
         master_key: MasterKey,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        Self::open(store, settings, master_key, clock, false).await
+        Self::open(Parts::new(store, settings, clock), master_key, false).await
     }
 
     /// Works on the database of a server that may be running, with its keys as they are: for the command line.
@@ -106,16 +133,11 @@ impl Mapae {
         master_key: MasterKey,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        Self::open(store, settings, master_key, clock, true).await
+        Self::open(Parts::new(store, settings, clock), master_key, true).await
     }
 
-    async fn open(
-        store: Store,
-        settings: Settings,
-        master_key: MasterKey,
-        clock: Arc<dyn Clock>,
-        attach: bool,
-    ) -> Result<Self, StartError> {
+    async fn open(parts: Parts, master_key: MasterKey, attach: bool) -> Result<Self, StartError> {
+        let Parts { store, settings, clock, directory, hooks } = parts;
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
         let ids = IdSource::new(clock.clone(), rng.clone());
         settings.scopes.check(&settings.default_scopes)?;
@@ -130,7 +152,18 @@ impl Mapae {
         let verifier =
             builder.leeway(settings.leeway).clock(clock.clone()).cache_bytes(settings.token_cache_bytes).build();
         let blocked_origins = Noted::default();
-        Ok(Self(Arc::new(Inner { settings, store, clock, ids, passwords, keys, verifier, blocked_origins })))
+        Ok(Self(Arc::new(Inner {
+            settings,
+            store,
+            clock,
+            ids,
+            passwords,
+            directory,
+            hooks,
+            keys,
+            verifier,
+            blocked_origins,
+        })))
     }
 
     /// Follows what other processes change, removes keys that are gone, and measures how late refused sign-ins must be
@@ -143,8 +176,8 @@ impl Mapae {
         // Before the log is followed, so that no change falls between.
         let changed = self.store().keys_changed();
         let store = self.0.store.watch().await?;
-        let mapae = self.clone();
-        let keys = tokio::spawn(async move { mapae.follow_keys(changed).await });
+        let service = self.clone();
+        let keys = tokio::spawn(async move { service.follow_keys(changed).await });
         let sampled = self.0.store.clone();
         let priming = self.0.passwords.prime(async move {
             sampled.sample_password_hashes(HASH_SAMPLE).await.unwrap_or_else(|error| {
@@ -168,6 +201,14 @@ impl Mapae {
     /// What decides whether a token is to be believed, sessions and accounts aside.
     pub fn verifier(&self) -> &mapae_verify::Verifier {
         &self.0.verifier
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    fn hooks(&self) -> &dyn DynHooks {
+        self.0.hooks.as_ref()
     }
 
     pub(crate) fn ids(&self) -> &IdSource {

@@ -1,23 +1,25 @@
 //! Signing in and checking tokens on the application's own user table, without any table of ours.
 
-use std::error::Error;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use mapae_password::{Context, HashText, Password};
-use mapae_verify::{
-    Clock, KeyError, KeySet, Scopes, SignError, SigningKey, SystemClock, Verifier, VerifierBuilder, VerifyError,
-};
+use mapae_password::Context;
+use mapae_verify::{Clock, KeyError, KeySet, Scopes, SignError, SigningKey, SystemClock, Verifier, VerifierBuilder};
 
-use super::user_store::{DynUserStore, Found, Grant, StoredUser, TokenClaims, UserStore};
-use super::{NewPasswordError, Passwords, PoolBusy, TokenResponse, Verdict};
-use crate::domain::{SecretText, SystemRng};
-use crate::settings::HashPoolSettings;
+use super::account::{Known, TableAuthority};
+use super::handle::Mapae;
+use super::tokens::sign;
+use super::user_store::{Grant, StoredUser, TokenClaims, UserStore, UserTable};
+use super::user_table::{Row, Table};
+use super::{AuthenticateError, IssueError, Passwords, SignInError, TokenResponse, Verdict};
+use crate::domain::{SecretText, SystemRng, scope};
+use crate::settings::{DEFAULT_TOKEN_LIFETIME, HashPoolSettings};
 
 /// Memory for verified tokens, in bytes.
 const TOKEN_CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Issues and checks tokens for the users of the application's own table. Cheap to clone; put it into the
-/// application's state.
+/// Issues and checks tokens for the users of the application's own table; made by
+/// [`Mapae::stateless`](crate::Mapae::stateless). Cheap to clone.
 ///
 /// It keeps no sessions: a token is good until it expires, and a user who is disabled or removed is refused from the
 /// next request on. The claims are the application's own ([`StoredUser::Claims`]), checked as the tutorials do: no
@@ -25,7 +27,7 @@ const TOKEN_CACHE_BYTES: u64 = 4 * 1024 * 1024;
 pub struct Stateless<U: StoredUser>(Arc<Inner<U>>);
 
 struct Inner<U: StoredUser> {
-    users: Box<dyn DynUserStore<U>>,
+    users: Arc<dyn Table>,
     passwords: Passwords,
     key: SigningKey,
     verifier: Verifier<U::Claims>,
@@ -45,37 +47,25 @@ impl<U: StoredUser> std::fmt::Debug for Stateless<U> {
     }
 }
 
-/// The parts of a [`Stateless`] that have defaults.
-#[derive(Clone)]
-pub struct StatelessOptions {
-    /// How long a token is good, in seconds; 15 minutes unless set.
-    pub lifetime: u32,
-    /// How passwords are hashed, and which hashes are accepted.
-    pub passwords: Context,
-    /// The pool that hashes.
-    pub hash_pool: HashPoolSettings,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
+/// The settings of a service without tables of its own, begun by [`Mapae::stateless`](crate::Mapae::stateless).
+#[must_use = "it does nothing until it is built"]
+pub struct StatelessBuilder<U: StoredUser> {
+    users: Arc<dyn Table>,
+    key: SigningKey,
+    lifetime: u32,
+    passwords: Context,
+    hash_pool: HashPoolSettings,
+    clock: Arc<dyn Clock>,
+    user: PhantomData<fn() -> U>,
 }
 
-impl Default for StatelessOptions {
-    fn default() -> Self {
-        Self {
-            lifetime: 15 * 60,
-            passwords: Context::default(),
-            hash_pool: HashPoolSettings::default(),
-            clock: Arc::new(SystemClock),
-        }
-    }
-}
-
-impl std::fmt::Debug for StatelessOptions {
+impl<U: StoredUser> std::fmt::Debug for StatelessBuilder<U> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StatelessOptions").field("lifetime", &self.lifetime).finish_non_exhaustive()
+        f.debug_struct("StatelessBuilder").field("lifetime", &self.lifetime).finish_non_exhaustive()
     }
 }
 
-/// Why a [`Stateless`] cannot be made.
+/// Why a service without tables cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum StatelessError {
     /// The key cannot be used.
@@ -86,110 +76,105 @@ pub enum StatelessError {
     Hashing(#[from] mapae_password::HashError),
 }
 
-/// A user whom a good token names.
-#[derive(Clone, Debug)]
-pub struct Known<U: StoredUser> {
-    /// The user, as the table has it now; perhaps disabled.
-    pub user: U,
-    /// The scopes that the token carries.
-    pub scopes: Scopes,
-}
+impl<U: StoredUser> StatelessBuilder<U> {
+    pub(super) fn new<S: UserStore<User = U>>(users: UserTable<S>, key: SigningKey) -> Self {
+        Self {
+            users: Arc::new(users),
+            key,
+            lifetime: DEFAULT_TOKEN_LIFETIME,
+            passwords: Context::default(),
+            hash_pool: HashPoolSettings::default(),
+            clock: Arc::new(SystemClock),
+            user: PhantomData,
+        }
+    }
 
-/// Why a sign-in or a token was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum StatelessRefusal {
-    /// Unknown name or wrong password.
-    #[error("incorrect username or password")]
-    Credentials,
-    /// The token is not to be believed.
-    #[error(transparent)]
-    Token(#[from] VerifyError),
-    /// The token names nobody of this table.
-    #[error("the token names nobody here")]
-    Nobody,
-    /// The hashing queue is full.
-    #[error(transparent)]
-    Busy(#[from] PoolBusy),
-    /// The token could not be signed.
-    #[error("the token could not be signed: {0}")]
-    Sign(#[from] SignError),
-    /// The application's database failed.
-    #[error("the user table failed: {0}")]
-    Store(#[from] Box<dyn Error + Send + Sync>),
-}
+    /// How long a token is good, in seconds; 15 minutes unless set.
+    pub const fn lifetime(mut self, seconds: u32) -> Self {
+        self.lifetime = seconds;
+        self
+    }
 
-impl<U: StoredUser> Stateless<U> {
-    /// Signs and checks with `key`.
+    /// How passwords are hashed, and which hashes are accepted.
+    pub fn passwords(mut self, context: Context) -> Self {
+        self.passwords = context;
+        self
+    }
+
+    /// The pool that hashes.
+    pub const fn hash_pool(mut self, pool: HashPoolSettings) -> Self {
+        self.hash_pool = pool;
+        self
+    }
+
+    /// The clock; the system's unless set.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Ready to be put into the application's state.
     ///
     /// # Errors
     /// [`StatelessError`] if key or settings cannot be used.
-    pub fn new(
-        users: impl UserStore<User = U>,
-        key: SigningKey,
-        options: StatelessOptions,
-    ) -> Result<Self, StatelessError> {
-        let keys = KeySet::from_keys([key.verification_key()])?;
+    pub fn build(self) -> Result<Mapae<U>, StatelessError> {
+        let keys = KeySet::from_keys([self.key.verification_key()])?;
         let verifier = VerifierBuilder::lenient(keys)
             .claims()
-            .clock(Arc::clone(&options.clock))
+            .clock(Arc::clone(&self.clock))
             .cache_bytes(TOKEN_CACHE_BYTES)
             .build();
-        let passwords = Passwords::new(options.passwords, options.hash_pool, Arc::new(SystemRng))?;
-        let (lifetime, clock) = (options.lifetime, options.clock);
-        Ok(Self(Arc::new(Inner { users: Box::new(users), passwords, key, verifier, lifetime, clock })))
+        let passwords = Passwords::new(self.passwords, self.hash_pool, Arc::new(SystemRng))?;
+        let Self { users, key, lifetime, clock, .. } = self;
+        let inner = Inner { users, passwords, key, verifier, lifetime, clock };
+        Ok(Mapae(TableAuthority::Stateless(Stateless(Arc::new(inner)))))
+    }
+}
+
+impl<U: StoredUser> Stateless<U> {
+    pub(super) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
     }
 
     /// Signs somebody in. The token has the scopes that were asked for among those held: nothing asked, nothing
     /// granted. As in the tutorials a disabled user gets a token, which no route for active users takes.
-    ///
-    /// # Errors
-    /// [`StatelessRefusal`].
-    pub async fn sign_in(
+    pub(super) async fn sign_in(
         &self,
         login: &str,
         password: &SecretText,
         requested: &Scopes,
-    ) -> Result<TokenResponse, StatelessRefusal> {
+    ) -> Result<TokenResponse, SignInError> {
         let inner = &*self.0;
-        let Ok(password) = Password::new(password.expose()) else { return Err(StatelessRefusal::Credentials) };
-        let user = inner.users.by_login(login).await?;
-        let stored = user.as_ref().map(|user| HashText::new(user.password_hash()));
-        match (inner.passwords.check(stored.as_ref(), true, &password).await?, user) {
-            (Verdict::Accepted { .. }, Some(user)) => Ok(self.issue(&user, requested)?),
-            (Verdict::Accepted { .. } | Verdict::Refused, _) => Err(StatelessRefusal::Credentials),
+        let Some(password) = super::credentials::given(password) else { return Err(SignInError::Refused) };
+        let user = inner.users.by_login(login).await.map_err(IssueError::from)?;
+        let stored = user.as_ref().map(|user| &user.hash);
+        match (inner.passwords.check(stored, true, &password).await?, user) {
+            (Verdict::Accepted { .. }, Some(user)) => {
+                let user: Arc<U> = row(&user).ok_or(IssueError::NoSuchUser)?;
+                Ok(self.issue(&user, requested).map_err(IssueError::from)?)
+            }
+            (Verdict::Accepted { .. } | Verdict::Refused, _) => Err(SignInError::Refused),
         }
     }
 
-    /// Issues a token for a user, without a password.
-    ///
-    /// # Errors
-    /// [`SignError`] if the claims cannot be signed.
-    pub fn issue(&self, user: &U, requested: &Scopes) -> Result<TokenResponse, SignError> {
+    pub(super) fn issue(&self, user: &U, requested: &Scopes) -> Result<TokenResponse, SignError> {
         let inner = &*self.0;
         let iat = inner.clock.now();
-        let scope = requested.intersection(&user.scopes());
+        let scope = scope::requested_only(requested, &user.scopes());
         let grant = Grant { iat, exp: iat + i64::from(inner.lifetime), scope: scope.clone() };
-        let token = inner.key.sign("JWT", &U::Claims::issue(user, &grant))?;
-        Ok(TokenResponse { access_token: SecretText::new(token), expires_in: inner.lifetime, scope })
+        sign(&inner.key, "JWT", &U::Claims::issue(user, &grant), inner.lifetime, scope)
     }
 
-    /// Checks a token and looks its user up.
-    ///
-    /// # Errors
-    /// [`StatelessRefusal`].
-    pub async fn authenticate(&self, token: &str) -> Result<Known<U>, StatelessRefusal> {
+    pub(super) async fn authenticate(&self, token: &str) -> Result<Known<U>, AuthenticateError> {
         let claims = self.0.verifier.verify(token)?;
-        let id = claims.user_id().ok_or(StatelessRefusal::Nobody)?;
-        let user: Found<U> = self.0.users.by_id(&id).await;
-        let user = user?.ok_or(StatelessRefusal::Nobody)?;
-        Ok(Known { user, scopes: claims.scopes() })
+        let id = claims.user_id().ok_or(AuthenticateError::NoSuchUser)?;
+        let found = self.0.users.by_id(&id).await?;
+        let user = found.as_ref().and_then(row).ok_or(AuthenticateError::NoSuchUser)?;
+        Ok(Known { user, scopes: claims.scopes(), principal: None })
     }
+}
 
-    /// Hashes a new user's password, on the pool.
-    ///
-    /// # Errors
-    /// [`NewPasswordError`].
-    pub async fn hash_password(&self, password: &SecretText) -> Result<HashText, NewPasswordError> {
-        self.0.passwords.hash(&Password::new(password.expose())?).await
-    }
+/// The row in its own type, which is that of the table.
+fn row<U: StoredUser>(row: &Row) -> Option<Arc<U>> {
+    Arc::clone(&row.row).downcast().ok()
 }

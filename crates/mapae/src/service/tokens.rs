@@ -1,11 +1,11 @@
 //! The one issuer of tokens.
 
 use chrono::TimeDelta;
-use mapae_password::Password;
-use mapae_verify::{Audience, Claims, NoExtra, Scopes, SignError, Subject};
+use mapae_verify::{Audience, Claims, Scopes, SignError, SigningKey, Subject};
+use serde::Serialize;
 
-use super::credentials::{Claimant, CredentialError};
-use super::{Mapae, PoolBusy};
+use super::credentials::{self, Claimant, CredentialError};
+use super::{PoolBusy, Service};
 use crate::domain::session::FIRST_PARTY_CLIENT_ID;
 use crate::domain::{SecretText, Session, User, UserId};
 use crate::store::{StoreError, Tx};
@@ -59,7 +59,7 @@ impl From<CredentialError> for SignInError {
     }
 }
 
-impl Mapae {
+impl Service {
     /// Signs somebody in with a name or address and a password: begins a session and issues its first token, with
     /// the requested scopes among those held (all but explicit ones if none is requested).
     ///
@@ -68,12 +68,16 @@ impl Mapae {
     pub async fn sign_in(
         &self,
         login: &str,
-        password: &Password,
+        password: &SecretText,
         requested: &Scopes,
     ) -> Result<TokenResponse, SignInError> {
-        let mut proven = self.check_password(Claimant::Login(login), password).await?;
+        let Some(password) = credentials::given(password) else { return Err(SignInError::Refused) };
+        let mut proven = self.check_password(Claimant::Login(login), &password).await?;
         let tx = self.begin_proven(&mut proven).await?;
-        Ok(self.begin_session(tx, &proven.user, requested).await?)
+        let session = self.begin_session(tx, &proven.user).await?;
+        let response = self.issue(&proven.user, &session, requested).await?;
+        self.hooks().after_sign_in(&proven.user, &session).await;
+        Ok(response)
     }
 
     /// Issues a token for an account without its password, for the command line and tests.
@@ -82,12 +86,14 @@ impl Mapae {
     /// [`IssueError`].
     pub async fn mint(&self, user: &UserId, requested: &Scopes) -> Result<TokenResponse, IssueError> {
         let tx = self.store().begin().await?;
-        let user = tx.user(user).await?.filter(|user| !user.disabled).ok_or(IssueError::NoSuchUser)?;
-        self.begin_session(tx, &user, requested).await
+        let found = self.found_in(&tx, user).await?;
+        let user = found.map(|found| found.user).filter(|user| !user.disabled).ok_or(IssueError::NoSuchUser)?;
+        let session = self.begin_session(tx, &user).await?;
+        self.issue(&user, &session, requested).await
     }
 
     /// Begins a session of this account, which is active as the transaction sees it.
-    async fn begin_session(&self, mut tx: Tx, user: &User, requested: &Scopes) -> Result<TokenResponse, IssueError> {
+    async fn begin_session(&self, mut tx: Tx, user: &User) -> Result<Session, IssueError> {
         let now = self.now();
         let lifetime = i64::from(self.settings().access_token_lifetime);
         let session = Session {
@@ -99,16 +105,16 @@ impl Mapae {
             expires_at: now + TimeDelta::seconds(lifetime + i64::from(self.settings().leeway)),
             ended_at: None,
         };
-        let scope = self.settings().scopes.grant(requested, &user.scopes);
-        let response = self.issue(user, &session, scope)?;
         tx.insert_session(&session).await?;
         tx.commit().await?;
-        Ok(response)
+        Ok(session)
     }
 
-    /// Signs an access token of RFC 9068 §2.2.
-    fn issue(&self, user: &User, session: &Session, scope: Scopes) -> Result<TokenResponse, IssueError> {
+    /// Issues an access token of RFC 9068 §2.2, with the requested scopes among those held. Outside of any transaction:
+    /// the application's claims may take time.
+    async fn issue(&self, user: &User, session: &Session, requested: &Scopes) -> Result<TokenResponse, IssueError> {
         let settings = self.settings();
+        let scope = settings.scopes.grant(requested, &user.scopes);
         let iat = self.now().timestamp();
         let claims = Claims {
             iss: settings.base_url.as_str().to_owned(),
@@ -121,9 +127,20 @@ impl Mapae {
             client_id: session.client_id.clone(),
             scope: scope.clone(),
             sid: Some(session.id.clone()),
-            extra: NoExtra {},
+            extra: self.hooks().extra_claims(user, &scope).await,
         };
-        let token = self.0.keys.active().sign("at+jwt", &claims)?;
-        Ok(TokenResponse { access_token: SecretText::new(token), expires_in: settings.access_token_lifetime, scope })
+        Ok(sign(&self.0.keys.active(), "at+jwt", &claims, settings.access_token_lifetime, scope)?)
     }
+}
+
+/// Signs the claims of a token that lasts `lifetime` seconds: where every token comes from.
+pub(super) fn sign(
+    key: &SigningKey,
+    typ: &str,
+    claims: &impl Serialize,
+    lifetime: u32,
+    scope: Scopes,
+) -> Result<TokenResponse, SignError> {
+    let access_token = SecretText::new(key.sign(typ, claims)?);
+    Ok(TokenResponse { access_token, expires_in: lifetime, scope })
 }

@@ -1,16 +1,19 @@
 //! The application's own user table, as this service sees it.
 
 use std::error::Error;
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 
+use mapae_password::HashText;
 use mapae_verify::Scopes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::{EmailAddress, UserName};
+
 /// A row of the application's own user table.
 pub trait StoredUser: Clone + Send + Sync + 'static {
-    /// The claims of this user's tokens; [`SubjectClaims`] unless the application wants its own.
+    /// The claims of this user's tokens where no sessions are kept ([`Mapae::stateless`](crate::Mapae::stateless));
+    /// [`SubjectClaims`] unless the application wants its own.
     type Claims: TokenClaims<Self>;
 
     /// The id by which tokens name the user, see [`UserStore::by_id`].
@@ -28,9 +31,26 @@ pub trait StoredUser: Clone + Send + Sync + 'static {
     fn scopes(&self) -> Scopes {
         Scopes::new()
     }
+
+    /// What `/users/me` shows, and what a new password must not be.
+    fn profile(&self) -> Profile {
+        Profile::default()
+    }
 }
 
-/// Looks users up in the application's own table.
+/// The names of a user of the application's own table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The name for signing in.
+    pub username: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// What the person is called.
+    pub full_name: Option<String>,
+}
+
+/// Looks users up in the application's own table. What else is possible there is said by further traits:
+/// [`InsertUser`], [`SetPasswordHash`], [`SetActive`].
 pub trait UserStore: Send + Sync + 'static {
     /// A row of the table.
     type User: StoredUser;
@@ -42,6 +62,119 @@ pub trait UserStore: Send + Sync + 'static {
 
     /// The user whom a token names.
     fn by_id(&self, id: &str) -> impl Future<Output = Result<Option<Self::User>, Self::Error>> + Send;
+}
+
+/// Makes users: then people can sign up.
+pub trait InsertUser: UserStore {
+    /// Inserts an active user. The table's unique indexes decide between two who come at the same moment.
+    fn insert(&self, new: NewStoredUser) -> impl Future<Output = Result<Inserted<Self::User>, Self::Error>> + Send;
+}
+
+/// Replaces password hashes: then people can change their password, and weak hashes are renewed at sign-in.
+pub trait SetPasswordHash: UserStore {
+    /// Compare-and-set: stores `new` only where `old` is still stored, in one statement
+    /// (`UPDATE … WHERE id = ? AND hash = ?`); whether it was.
+    fn set_password_hash(
+        &self,
+        id: &str,
+        old: &str,
+        new: &str,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+}
+
+/// Disables and enables users: then administrators can.
+pub trait SetActive: UserStore {
+    /// Whether there is such a user.
+    fn set_active(&self, id: &str, active: bool) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+}
+
+/// What a user is made from: checked, the password hashed.
+#[derive(Clone, Debug)]
+pub struct NewStoredUser {
+    /// The name for signing in.
+    pub username: Option<UserName>,
+    /// The address for signing in. This or `username` is present.
+    pub email: Option<EmailAddress>,
+    /// What the person is called.
+    pub full_name: Option<String>,
+    /// The hash to store.
+    pub password_hash: HashText,
+    /// The scopes that new accounts hold.
+    pub scopes: Scopes,
+}
+
+/// What came of an [`InsertUser::insert`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inserted<U> {
+    /// The user was made.
+    Made(U),
+    /// Another user has this name.
+    UsernameTaken,
+    /// Another user has this address.
+    EmailTaken,
+}
+
+/// A [`UserStore`] with what else it can do. Whatever is not said here is not mounted.
+///
+/// A store that only looks users up becomes one by itself, so that it can be given wherever a table is asked for.
+pub struct UserTable<S: UserStore> {
+    pub(super) store: Arc<S>,
+    pub(super) insert: Option<Arc<dyn super::user_table::Insert<S::User>>>,
+    pub(super) set_password_hash: Option<Arc<dyn super::user_table::SetHash>>,
+    pub(super) set_active: Option<Arc<dyn super::user_table::Activate>>,
+}
+
+impl<S: UserStore> UserTable<S> {
+    /// A table that is only read.
+    pub fn new(store: S) -> Self {
+        Self { store: Arc::new(store), insert: None, set_password_hash: None, set_active: None }
+    }
+
+    /// People sign up into this table.
+    #[must_use]
+    pub fn inserts(mut self) -> Self
+    where
+        S: InsertUser,
+    {
+        self.insert = Some(Arc::clone(&self.store) as _);
+        self
+    }
+
+    /// Password hashes in this table are replaced.
+    #[must_use]
+    pub fn sets_password_hash(mut self) -> Self
+    where
+        S: SetPasswordHash,
+    {
+        self.set_password_hash = Some(Arc::clone(&self.store) as _);
+        self
+    }
+
+    /// Users of this table are disabled and enabled.
+    #[must_use]
+    pub fn sets_active(mut self) -> Self
+    where
+        S: SetActive,
+    {
+        self.set_active = Some(Arc::clone(&self.store) as _);
+        self
+    }
+}
+
+impl<S: UserStore> From<S> for UserTable<S> {
+    fn from(store: S) -> Self {
+        Self::new(store)
+    }
+}
+
+impl<S: UserStore> std::fmt::Debug for UserTable<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserTable")
+            .field("inserts", &self.insert.is_some())
+            .field("sets_password_hash", &self.set_password_hash.is_some())
+            .field("sets_active", &self.set_active.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a token says, as the application's own type.
@@ -92,25 +225,5 @@ impl<U: StoredUser> TokenClaims<U> for SubjectClaims {
 
     fn scopes(&self) -> Scopes {
         self.scope.clone()
-    }
-}
-
-/// What a look-up gives, whatever the store.
-pub(super) type Found<U> = Result<Option<U>, Box<dyn Error + Send + Sync>>;
-type FoundSoon<'a, U> = Pin<Box<dyn Future<Output = Found<U>> + Send + 'a>>;
-
-/// A [`UserStore`] of unknown type.
-pub(super) trait DynUserStore<U>: Send + Sync {
-    fn by_login<'a>(&'a self, login: &'a str) -> FoundSoon<'a, U>;
-    fn by_id<'a>(&'a self, id: &'a str) -> FoundSoon<'a, U>;
-}
-
-impl<S: UserStore> DynUserStore<S::User> for S {
-    fn by_login<'a>(&'a self, login: &'a str) -> FoundSoon<'a, S::User> {
-        Box::pin(async move { Ok(UserStore::by_login(self, login).await?) })
-    }
-
-    fn by_id<'a>(&'a self, id: &'a str) -> FoundSoon<'a, S::User> {
-        Box::pin(async move { Ok(UserStore::by_id(self, id).await?) })
     }
 }

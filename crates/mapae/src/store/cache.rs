@@ -65,6 +65,12 @@ impl Cache {
 }
 
 impl Store {
+    /// Moves with every change that this process sees; `None` while it can't see those of others, and then nothing that
+    /// is remembered may be trusted.
+    pub(crate) fn seen_epoch(&self) -> Option<u64> {
+        self.sees_changes().then(|| self.0.cache.epoch())
+    }
+
     /// An account, from memory while this process can see every change, else from the database.
     ///
     /// # Errors

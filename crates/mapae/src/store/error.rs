@@ -16,12 +16,22 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The application's own user table failed.
+    #[error("the application's user table failed: {0}")]
+    UserTable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Another account has this name.
     #[error("the user name is taken")]
     UsernameTaken,
     /// Another account has this address.
     #[error("the e-mail address is taken")]
     EmailTaken,
+}
+
+impl StoreError {
+    /// What a table of the application's own reports.
+    pub(crate) fn foreign(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::UserTable(Box::new(error))
+    }
 }
 
 impl From<DbErr> for StoreError {

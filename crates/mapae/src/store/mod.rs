@@ -31,6 +31,8 @@ pub use users::{Credential, Login, UserPage};
 use watch::LastLook;
 pub use watch::WatchGuard;
 
+use crate::domain::UserId;
+
 /// A thing that was changed and may be cached somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -208,6 +210,14 @@ impl Tx {
 
     fn now(&self) -> DateTime<Utc> {
         self.store.now()
+    }
+
+    /// Notes that an account of the application's own table changed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub(crate) async fn user_changed(&mut self, id: &UserId) -> Result<(), StoreError> {
+        self.changed(Change::User(id.to_string())).await
     }
 
     /// Notes a change for every process's cache.

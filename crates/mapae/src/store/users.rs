@@ -304,8 +304,8 @@ fn to_user(row: user::Model) -> Result<User, StoreError> {
         full_name: row.full_name,
         disabled: row.disabled,
         scopes: Scopes::parse(&row.scopes).map_err(|error| corrupt(&error.to_string()))?,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
+        created_at: Some(row.created_at),
+        updated_at: Some(row.updated_at),
     })
 }
 

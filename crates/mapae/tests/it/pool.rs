@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mapae::domain::SecretText;
 use mapae::settings::{HashPoolSettings, Settings};
-use mapae_password::{Argon2Params, BcryptCost, Format, Password};
+use mapae_password::{Argon2Params, BcryptCost, Format};
 use mapae_verify::Scopes;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -185,7 +186,7 @@ async fn a_cheap_legacy_hash_is_refused_as_late_as_any() {
     for _ in 0..150 {
         let mapae = server.mapae.clone();
         tries.spawn(async move {
-            let wrong = Password::new("wrong password").unwrap();
+            let wrong = SecretText::new("wrong password".to_owned());
             mapae.sign_in("legacy", &wrong, &Scopes::default()).await.unwrap_err()
         });
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mapae::domain::SecretText;
 use mapae::store::Login;
 use mapae_password::{Argon2Params, BcryptCost, Context, Format, Password, Workspace};
 use mapae_verify::Scopes;
@@ -62,7 +63,7 @@ async fn the_first_refusal_of_an_unknown_name_comes_as_late_as_any() {
         for _ in 0..150 {
             let mapae = server.mapae.clone();
             tries.spawn(async move {
-                let wrong = Password::new(WRONG).unwrap();
+                let wrong = SecretText::new(WRONG.to_owned());
                 mapae.sign_in("new", &wrong, &Scopes::default()).await.unwrap_err()
             });
         }

@@ -4,7 +4,7 @@ use example_support::testing::forge::{assert_claims, now, sign};
 use example_support::testing::{
     Field, Protected, Refusal, documents, not_found, only, password_form, redirects, tokens,
 };
-use mapae::service::stateless::StatelessOptions;
+use mapae::settings::DEFAULT_TOKEN_LIFETIME;
 use serde_json::json;
 
 use super::{items, john, sign_in, tutorial};
@@ -17,7 +17,7 @@ async fn a_password_gives_a_token() {
     let example = tutorial();
     let token = sign_in(&example, "johndoe", "secret", "").await;
     assert_claims(&token, 30 * 60, &json!({ "sub": "johndoe" }));
-    assert_eq!(StatelessOptions::default().lifetime, 15 * 60, "if no lifetime is given");
+    assert_eq!(DEFAULT_TOKEN_LIFETIME, 15 * 60, "if no lifetime is given");
     assert_claims(&sign_in(&example, "johndoe", "secret", "me items").await, 30 * 60, &json!({ "sub": "johndoe" }));
     let wrong = Refusal::challenging("Incorrect username or password", "Bearer");
     password_form(&example, Field::AccessToken, wrong).await;

@@ -1,0 +1,189 @@
+//! Where accounts are: in this service's own table, or in the application's.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mapae_password::HashText;
+use mapae_verify::Clock;
+use moka::sync::Cache;
+
+use super::Service;
+use super::user_table::{Row, Table};
+use crate::domain::{User, UserId};
+use crate::store::{Credential, Login, Store, StoreError, Tx};
+
+/// Users of the application's table that are remembered, if any are.
+const REMEMBERED: u64 = 50_000;
+
+/// The row of the application's own table, of a type that only the application knows.
+pub(crate) type AnyRow = Arc<dyn Any + Send + Sync>;
+
+/// Where accounts are.
+pub(crate) enum Directory {
+    /// In this service's own table.
+    Own,
+    /// In a table of the application's.
+    Table(UserRows),
+}
+
+impl Directory {
+    /// Whether passwords can be changed and weak hashes renewed.
+    pub(crate) fn can_set_password_hash(&self) -> bool {
+        self.table().is_none_or(|table| table.abilities().sets_password_hash)
+    }
+
+    /// The application's table, if accounts are there.
+    pub(crate) fn table(&self) -> Option<&dyn Table> {
+        match self {
+            Self::Own => None,
+            Self::Table(rows) => Some(rows.table.as_ref()),
+        }
+    }
+}
+
+/// The application's table, and what is remembered of it.
+pub(crate) struct UserRows {
+    table: Arc<dyn Table>,
+    /// How long a row may be used without asking again; zero is not at all.
+    staleness: Duration,
+    remembered: Cache<UserId, Remembered>,
+}
+
+#[derive(Clone)]
+struct Remembered {
+    account: Account,
+    /// When it was read, in milliseconds since 1970.
+    read_at: i64,
+    /// The count of changes then: any change of an account makes all that was read before it worthless.
+    epoch: u64,
+}
+
+impl UserRows {
+    pub(crate) fn new(table: Arc<dyn Table>, staleness: Duration) -> Self {
+        Self { table, staleness, remembered: Cache::new(REMEMBERED) }
+    }
+
+    async fn account(&self, id: &UserId, store: &Store, clock: &dyn Clock) -> Result<Option<Account>, StoreError> {
+        let epoch = store.seen_epoch().filter(|_| !self.staleness.is_zero());
+        let now = clock.now_millis();
+        if let (Some(epoch), Some(known)) = (epoch, self.remembered.get(id)) {
+            let age = now.checked_sub(known.read_at).and_then(|age| u64::try_from(age).ok());
+            if known.epoch == epoch && age.is_some_and(|age| Duration::from_millis(age) < self.staleness) {
+                return Ok(Some(known.account));
+            }
+        }
+        let found = self.table.by_id(id.as_str()).await?.map(|row| found(row, Some(id))).transpose()?;
+        let account = found.map(|found| Account { user: Arc::new(found.user), row: found.row });
+        if let (Some(epoch), Some(account)) = (epoch, &account) {
+            self.remembered.insert(id.clone(), Remembered { account: account.clone(), read_at: now, epoch });
+        }
+        Ok(account)
+    }
+}
+
+/// An account as the hot path sees it.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) user: Arc<User>,
+    /// The row behind it, if the table is the application's.
+    pub(crate) row: Option<AnyRow>,
+}
+
+/// An account with its password hash.
+pub(crate) struct Found {
+    pub(crate) user: User,
+    pub(crate) hash: HashText,
+    pub(crate) row: Option<AnyRow>,
+}
+
+impl From<Credential> for Found {
+    fn from(credential: Credential) -> Self {
+        Self { user: credential.user, hash: credential.hash, row: None }
+    }
+}
+
+/// A row as an account. `asked` is the id that it was asked for by: a table that answers with somebody else is wrong.
+pub(super) fn found(row: Row, asked: Option<&UserId>) -> Result<Found, StoreError> {
+    let corrupt = |why: &str| StoreError::Corrupt { table: "the application's user table", why: why.to_owned() };
+    let id = UserId::new(row.id).ok_or_else(|| corrupt("an id is empty, too long, or holds `:`"))?;
+    if asked.is_some_and(|asked| *asked != id) {
+        return Err(corrupt("by_id answered with another user"));
+    }
+    let user = User {
+        id,
+        username: row.profile.username,
+        email: row.profile.email,
+        full_name: row.profile.full_name,
+        disabled: !row.is_active,
+        scopes: row.scopes,
+        created_at: None,
+        updated_at: None,
+    };
+    Ok(Found { user, hash: row.hash, row: Some(row.row) })
+}
+
+impl Service {
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    /// Who signs in with this name or address.
+    pub(super) async fn found_by_login(&self, login: &str) -> Result<Option<Found>, StoreError> {
+        match self.directory() {
+            Directory::Own => match Login::parse(login) {
+                Some(login) => Ok(self.store().credential_by_login(&login).await?.map(Found::from)),
+                None => Ok(None),
+            },
+            Directory::Table(rows) => rows.table.by_login(login).await?.map(|row| found(row, None)).transpose(),
+        }
+    }
+
+    /// The account with this id, as the database has it now.
+    pub(super) async fn found_by_id(&self, id: &UserId) -> Result<Option<Found>, StoreError> {
+        match self.directory() {
+            Directory::Own => Ok(self.store().credential_by_id(id).await?.map(Found::from)),
+            Directory::Table(rows) => rows.table.by_id(id.as_str()).await?.map(|row| found(row, Some(id))).transpose(),
+        }
+    }
+
+    /// The account with this id as a transaction sees it. The application's own table is not part of ours, and is read
+    /// beside it.
+    pub(super) async fn found_in(&self, tx: &Tx, id: &UserId) -> Result<Option<Found>, StoreError> {
+        match self.directory() {
+            Directory::Own => Ok(tx.credential(id).await?.map(Found::from)),
+            Directory::Table(_) => self.found_by_id(id).await,
+        }
+    }
+
+    /// The account with this id; from memory where that may be trusted.
+    pub(super) async fn account(&self, id: &UserId) -> Result<Option<Account>, StoreError> {
+        match self.directory() {
+            Directory::Own => Ok(self.store().cached_user(id).await?.map(|user| Account { user, row: None })),
+            Directory::Table(rows) => rows.account(id, self.store(), self.0.clock.as_ref()).await,
+        }
+    }
+
+    /// Replaces an account's password hash where `old` is still stored; whether it was.
+    pub(super) async fn swap_password_hash(
+        &self,
+        id: &UserId,
+        old: &HashText,
+        new: &HashText,
+    ) -> Result<bool, StoreError> {
+        match self.directory() {
+            Directory::Own => {
+                let mut tx = self.store().begin().await?;
+                let swapped = tx.replace_password_hash(id, Some(old), new).await?;
+                if swapped {
+                    tx.commit().await?;
+                }
+                Ok(swapped)
+            }
+            Directory::Table(rows) => match rows.table.set_password_hash(id.as_str(), old, new) {
+                Some(set) => set.await,
+                None => Ok(false),
+            },
+        }
+    }
+}
