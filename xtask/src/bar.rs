@@ -29,6 +29,8 @@ enum Part {
     Fmt,
     /// cargo clippy, warnings are errors
     Clippy,
+    /// cargo clippy of the library without its features
+    Features,
     /// cargo doc, warnings are errors
     Doc,
     /// cargo test, with the programs that the tests need
@@ -40,6 +42,7 @@ impl Part {
         match self {
             Self::Fmt => "fmt",
             Self::Clippy => "clippy",
+            Self::Features => "features",
             Self::Doc => "doc",
             Self::Test => "test",
         }
@@ -51,6 +54,9 @@ impl Part {
             Self::Fmt => cargo.args(["fmt", "--all", "--check"]),
             Self::Clippy => {
                 cargo.args(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+            }
+            Self::Features => {
+                cargo.args(["clippy", "--package", "mapae", "--no-default-features", "--", "-D", "warnings"])
             }
             Self::Doc => {
                 cargo.env("RUSTDOCFLAGS", "-D warnings");

@@ -1,12 +1,25 @@
 //! Mapae: JWT authentication for APIs. Sign up, sign in, get a token, protect a route by naming its scope in the
 //! handler's signature.
 //!
+//! [`Mapae::builder`] makes the service from plain settings; its routers mount one by one into an axum or aide router
+//! ([`Mapae::token_router`] and its siblings), and [`CurrentUser`] protects any route beside them. On a user table of the
+//! application's own ([`UserStore`]) it works with sessions, or without any table of ours ([`Mapae::stateless`]).
+//!
+//! # Features
+//!
+//! | feature | on by default | |
+//! |-|-|-|
+//! | `openapi` | yes | routes documented by their signatures, with aide; `/docs` and `/redoc`; FastAPI's exact answers |
+//! | `pages` | yes | HTML for people |
+//! | `sqlite` | yes | the database in a file |
+//!
 //! The layers, each of which only knows those below it: `http` and `pages` → [`service`] → [`store`] → [`domain`].
 
 #[cfg(doctest)]
 mod book;
 pub mod domain;
 pub mod http;
+#[cfg(feature = "pages")]
 mod pages;
 pub mod service;
 pub mod settings;

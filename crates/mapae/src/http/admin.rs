@@ -1,8 +1,5 @@
 //! `/admin/users`: everybody's accounts, for holders of `mapae:admin`.
 
-use aide::axum::ApiRouter;
-use aide::axum::routing::{get_with, patch_with};
-use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
@@ -12,6 +9,7 @@ use mapae_verify::Scopes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::api::{ApiRouter, Operation, get_with, patch_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::current_user::SignedIn;
 use super::error::{ApiError, FieldProblem};
@@ -19,6 +17,7 @@ use super::users::UserBody;
 use crate::Service;
 use crate::domain::UserId;
 use crate::domain::scope::Admin;
+use crate::service::Abilities;
 use crate::service::accounts::{AccountError, AdminChange};
 
 /// Accounts on a page unless the request says otherwise.
@@ -31,7 +30,7 @@ const MAX_SEARCH_CHARS: usize = 254;
 /// Which accounts to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListQuery {
+pub(super) struct ListQuery {
     /// Part of a name, address or full name; upper and lower case are the same.
     q: Option<String>,
     /// Accounts on a page, 1 to 200; 50 unless given.
@@ -75,24 +74,28 @@ impl FromFields for ChangeBody {
 
 /// The id of an account in the path.
 #[derive(Deserialize, JsonSchema)]
-struct UserPath {
+pub(super) struct UserPath {
     /// The account's id.
     id: String,
 }
 
-fn tag(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+fn tag(operation: Operation<'_>) -> Operation<'_> {
     operation.tag("admin")
 }
 
-pub(super) fn router() -> ApiRouter<Service> {
-    ApiRouter::new()
-        .api_route("/admin/users", get_with(list, |op| tag(op).id("list_users").summary("List and search accounts")))
-        .api_route(
-            "/admin/users/{id}",
-            get_with(show, |op| tag(op).id("read_user").summary("One account")).merge(patch_with(change, |op| {
-                tag(op).id("change_user").summary("Disable, enable, grant and withdraw scopes")
-            })),
-        )
+/// What can be done where accounts are.
+pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
+    let mut one = get_with(show, |op| tag(op).id("read_user").summary("One account"));
+    if abilities.sets_active {
+        one = one.merge(patch_with(change, |op| {
+            tag(op).id("change_user").summary("Disable, enable, grant and withdraw scopes")
+        }));
+    }
+    let router = ApiRouter::new().api_route("/admin/users/{id}", one);
+    if !abilities.is_own {
+        return router;
+    }
+    router.api_route("/admin/users", get_with(list, |op| tag(op).id("list_users").summary("List and search accounts")))
 }
 
 async fn list(
@@ -150,7 +153,7 @@ fn decode_cursor(cursor: &str) -> Result<UserId, ApiError> {
 }
 
 /// Query parameters whose rejection is an error of ours.
-struct ListParams(ListQuery);
+pub(super) struct ListParams(ListQuery);
 
 impl<S: Send + Sync> FromRequestParts<S> for ListParams {
     type Rejection = ApiError;
@@ -163,14 +166,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ListParams {
     }
 }
 
-impl aide::OperationInput for ListParams {
-    fn operation_input(ctx: &mut aide::generate::GenContext, operation: &mut aide::openapi::Operation) {
-        <Query<ListQuery> as aide::OperationInput>::operation_input(ctx, operation);
-    }
-}
-
 /// The id in the path. What cannot be an id is the id of nobody.
-struct AccountId(UserId);
+pub(super) struct AccountId(UserId);
 
 impl<S: Send + Sync> FromRequestParts<S> for AccountId {
     type Rejection = ApiError;
@@ -179,12 +176,6 @@ impl<S: Send + Sync> FromRequestParts<S> for AccountId {
         let path = Path::<UserPath>::from_request_parts(parts, state).await;
         let id = path.ok().and_then(|Path(UserPath { id })| UserId::new(id));
         Ok(Self(id.ok_or(AccountError::NotFound)?))
-    }
-}
-
-impl aide::OperationInput for AccountId {
-    fn operation_input(ctx: &mut aide::generate::GenContext, operation: &mut aide::openapi::Operation) {
-        <Path<UserPath> as aide::OperationInput>::operation_input(ctx, operation);
     }
 }
 

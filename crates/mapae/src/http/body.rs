@@ -2,16 +2,12 @@
 
 use std::fmt;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use mapae_verify::Scopes;
-use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -184,14 +180,10 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-impl<T: JsonSchema> OperationInput for JsonBody<T> {
-    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        <axum::Json<T> as OperationInput>::operation_input(ctx, operation);
-    }
-}
-
 #[cfg(test)]
 pub(super) mod testing {
+    use schemars::JsonSchema;
+
     use super::*;
 
     /// Fails when the fields that `T` reads are not those that its schema documents.

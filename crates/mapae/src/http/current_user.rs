@@ -3,16 +3,12 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::{Operation, Response as ApiResponse, StatusCode as ApiStatus};
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use mapae_verify::axum::bearer_token;
 
 use super::error::ApiError;
-use super::openapi;
 use crate::domain::{ScopeSet, User};
 use crate::service::account::{Account, Known};
 use crate::service::user_store::StoredUser;
@@ -141,28 +137,4 @@ async fn identify<S: ScopeSet, U: Account>(authority: &U::Authority, parts: &Par
     let found = U::identify(authority, token).await;
     let identity = found.map_err(|error| ApiError::from_authenticate(error, S::names()))?;
     if U::allows::<S>(&identity) { Ok(identity) } else { Err(ApiError::insufficient_scope(S::names())) }
-}
-
-/// Three extractors, one way to document them.
-macro_rules! documented {
-    ($([$($generics:tt)*] $extractor:ty;)*) => {
-        $(impl<$($generics)*> OperationInput for $extractor {
-            fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-                openapi::require::<S>(operation);
-            }
-
-            fn inferred_early_responses(
-                ctx: &mut GenContext,
-                operation: &mut Operation,
-            ) -> Vec<(Option<ApiStatus>, ApiResponse)> {
-                openapi::protected_responses::<S>(ctx, operation)
-            }
-        })*
-    };
-}
-
-documented! {
-    [S: ScopeSet, U: Account] CurrentUser<S, U>;
-    [S: ScopeSet, U: Account] KnownUser<S, U>;
-    [S: ScopeSet] SignedIn<S>;
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use aide::openapi::OpenApi;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{MethodRouter, get};
 use serde::Serialize;
+
+use super::openapi;
 
 /// Scripts only from this service; both tools put styles and images into the page, and ReDoc searches in a worker.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -30,6 +33,33 @@ const REDOC: &str = r#"<!doctype html>
 <script src="redoc/redoc.standalone.js"></script><script src="redoc/init.js"></script></body>
 </html>
 "#;
+
+/// `/docs` (Swagger UI), `/redoc` (ReDoc) and `/openapi.json` for a document that every route of the application has
+/// written itself into. Completes the document: scopes that routes ask for get their description.
+///
+/// ```
+/// use aide::axum::{ApiRouter, routing::get};
+/// use mapae::{CurrentUser, Mapae};
+///
+/// async fn hello(user: CurrentUser) -> String {
+///     format!("hello, {}", user.username.as_deref().unwrap_or("somebody"))
+/// }
+///
+/// fn app(mapae: Mapae) -> axum::Router {
+///     let mut document = mapae.openapi("My API", "1.0.0");
+///     ApiRouter::new()
+///         .merge(mapae.token_router())
+///         .merge(mapae.users_router())
+///         .api_route("/hello", get(hello))
+///         .finish_api(&mut document)
+///         .merge(mapae::http::docs_router(document))
+///         .with_state(mapae)
+/// }
+/// ```
+pub fn docs_router<S: Clone + Send + Sync + 'static>(mut document: OpenApi) -> Router<S> {
+    openapi::finish(&mut document);
+    router(&document)
+}
 
 pub(super) fn router<S: Clone + Send + Sync + 'static>(document: &impl Serialize) -> Router<S> {
     let document: Arc<str> = serde_json::to_string(document).unwrap_or_default().into();

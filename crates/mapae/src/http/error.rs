@@ -228,9 +228,7 @@ impl ApiError {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         // With a 400 of the application's own choice the client is not asked to authenticate.
         let asks = inner.text.is_none() || status == StatusCode::UNAUTHORIZED;
-        if let Some(challenge) =
-            self.challenge(style).and_then(|text| HeaderValue::try_from(text).ok()).filter(|_| asks)
-        {
+        if let Some(challenge) = self.challenge_header(style).filter(|_| asks) {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = inner.retry_after {
@@ -238,6 +236,11 @@ impl ApiError {
         }
         response.extensions_mut().insert(self.clone());
         response
+    }
+
+    /// `WWW-Authenticate`, if the answer has one.
+    pub(super) fn challenge_header(&self, style: ErrorStyle) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.challenge(style)?).ok()
     }
 
     fn status(&self, style: ErrorStyle) -> StatusCode {

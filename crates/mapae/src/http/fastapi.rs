@@ -8,9 +8,9 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode, Uri};
-use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use mapae_verify::axum::finish_openapi;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,14 +19,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::body::{is_json, read_bytes};
 use super::error::{self, ApiError, ErrorCode, FieldProblem};
-pub use super::style::ErrorTexts;
-use super::style::again;
+use super::style::{ErrorStyle, on_error};
 use super::{docs, openapi};
 use crate::domain::ScopeSet;
 use crate::service::TokenResponse;
 
 /// The largest body that is taken, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
+
+/// What an application answers instead of the usual status and `detail`.
+pub type ErrorTexts = fn(&ApiError) -> Option<(StatusCode, &'static str)>;
 
 /// An application that answers as one made with FastAPI: its error bodies, its 422, its redirects for the trailing
 /// slash, `/docs`, `/redoc` and `/openapi.json`.
@@ -71,6 +73,7 @@ impl<S: Clone + Send + Sync + 'static> FastApi<S> {
         let texts = self.texts;
         let mut document = openapi::with_password_flow(&self.title, self.token_url, &self.scopes);
         let mut router = self.routes.finish_api(&mut document);
+        finish_openapi(&mut document, self.token_url);
         let mut known: Vec<String> = ["/docs", "/redoc", "/openapi.json"].map(str::to_owned).into();
         known.extend(document.paths.iter().flat_map(|paths| paths.paths.keys().cloned()));
         for path in &known {
@@ -85,7 +88,7 @@ impl<S: Clone + Send + Sync + 'static> FastApi<S> {
             .method_not_allowed_fallback(error::method_not_allowed)
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .layer(CatchPanicLayer::custom(error::panicked))
-            .layer(map_response(move |response: Response| async move { again(response, texts) }))
+            .layer(on_error(move |error| error.clone().with_text(texts(error)).render(ErrorStyle::Detail)))
             .with_state(state)
     }
 }

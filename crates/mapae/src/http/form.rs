@@ -1,12 +1,7 @@
 //! The OAuth2 password form (RFC 6749 §4.3.2) as FastAPI's tutorial reads it.
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use axum::extract::{FromRequest, Multipart, Request};
 use mapae_verify::Scopes;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::body::{media_type, read_bytes};
@@ -25,10 +20,11 @@ pub struct PasswordRequestForm {
 }
 
 /// The OAuth2 password form (RFC 6749 §4.3.2).
-#[derive(Deserialize, JsonSchema)]
+#[cfg(feature = "openapi")]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "PasswordRequestForm")]
 #[expect(dead_code, reason = "it only stands for the form in the OpenAPI document")]
-struct Documented {
+pub(super) struct Documented {
     /// Must be `password` if it is sent.
     #[schemars(regex(pattern = "^password$"))]
     grant_type: Option<String>,
@@ -44,6 +40,16 @@ struct Documented {
     /// Taken and ignored here.
     #[schemars(extend("format" = "password"))]
     client_secret: Option<String>,
+}
+
+/// FastAPI's body of a 422.
+#[cfg(feature = "openapi")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "HTTPValidationError")]
+#[expect(dead_code, reason = "it only stands for the body in the OpenAPI document")]
+pub(super) struct ValidationProblem {
+    /// Each field that cannot be taken.
+    detail: Vec<FieldProblem>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for PasswordRequestForm {
@@ -114,11 +120,5 @@ fn read(fields: Vec<(String, String)>) -> Result<PasswordRequestForm, ApiError> 
         Ok(PasswordRequestForm { username, password, scope })
     } else {
         Err(ApiError::validation(problems))
-    }
-}
-
-impl OperationInput for PasswordRequestForm {
-    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        <axum::Form<Documented> as OperationInput>::operation_input(ctx, operation);
     }
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use aide::axum::ApiRouter;
-use aide::axum::routing::get_with;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::api::{ApiRouter, get_with};
 use crate::{Service, VERSION};
 
 /// A dependency that does not answer within this time is not ready.

@@ -1,7 +1,5 @@
 //! Signing in: the tutorials' `/token`, and `/users/signin` with JSON.
 
-use aide::axum::ApiRouter;
-use aide::axum::routing::post_with;
 use axum::Json;
 use axum::extract::State;
 use axum::handler::HandlerWithoutStateExt;
@@ -9,12 +7,14 @@ use mapae_verify::Scopes;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::api::{ApiRouter, post_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::error::{self, ApiError, FieldProblem};
 use super::form::PasswordRequestForm;
-use crate::Service;
 use crate::domain::SecretText;
 use crate::service::TokenResponse;
+use crate::service::account::Account;
+use crate::{Mapae, Service};
 
 /// A token (RFC 6749 §5.1).
 #[derive(Serialize, JsonSchema)]
@@ -39,6 +39,12 @@ impl From<TokenResponse> for TokenBody {
             scope: response.scope.to_string(),
         }
     }
+}
+
+/// An error in FastAPI's shape.
+#[derive(Serialize, JsonSchema)]
+struct Detail {
+    detail: String,
 }
 
 /// Who signs in. One of `email` and `username` is needed.
@@ -66,14 +72,18 @@ impl FromFields for SignInBody {
 }
 
 /// `/token`, whose errors are in FastAPI's shape.
-pub(super) fn form_router() -> ApiRouter<Service> {
+pub(super) fn form_router<U: Account>() -> ApiRouter<Mapae<U>> {
     ApiRouter::new().api_route(
         "/token",
-        post_with(token, |op| {
+        post_with(token::<U>, |op| {
             op.id("login_for_access_token")
                 .tag("token")
                 .summary("Sign in with the OAuth2 password form")
                 .description("`username` takes a user name or an e-mail address.")
+                .response::<200, Json<TokenBody>>()
+                .response_with::<401, Json<Detail>, _>(|response| {
+                    response.description("Incorrect username or password.")
+                })
         })
         // Here, so that its errors pass through the style of this router.
         .fallback_service(error::method_not_allowed.into_service()),
@@ -86,8 +96,11 @@ pub(super) fn signin_router() -> ApiRouter<Service> {
         .api_route("/users/signin", post_with(sign_in, |op| op.id("sign_in").tag("token").summary("Sign in with JSON")))
 }
 
-async fn token(State(service): State<Service>, form: PasswordRequestForm) -> Result<Json<TokenBody>, ApiError> {
-    answer(&service, &form.username, &form.password, &form.scope).await
+async fn token<U: Account>(
+    State(mapae): State<Mapae<U>>,
+    form: PasswordRequestForm,
+) -> Result<Json<TokenBody>, ApiError> {
+    Ok(Json(U::sign_in(&mapae.0, &form.username, &form.password, &form.scope).await?.into()))
 }
 
 async fn sign_in(

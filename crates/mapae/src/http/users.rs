@@ -1,8 +1,5 @@
 //! `/users`: signing up, and one's own account.
 
-use aide::axum::ApiRouter;
-use aide::axum::routing::{delete_with, get_with, patch_with, post_with};
-use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,14 +8,15 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use super::api::{ApiRouter, Operation, delete_with, get_with, patch_with, post_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::current_user::SignedIn;
 use super::error::ApiError;
 use crate::Service;
 use crate::domain::scope::Me;
 use crate::domain::{SecretText, User};
-use crate::service::AuthenticateError;
 use crate::service::accounts::{AccountChange, ChangeError, NewAccount};
+use crate::service::{Abilities, AuthenticateError};
 
 /// An account, as its owner and administrators see it.
 #[derive(Serialize, JsonSchema)]
@@ -141,35 +139,46 @@ impl FromFields for DeleteBody {
     }
 }
 
-fn tag(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+fn tag(operation: Operation<'_>) -> Operation<'_> {
     operation.tag("users")
 }
 
-pub(super) fn router() -> ApiRouter<Service> {
-    ApiRouter::new()
-        .api_route(
-            "/users/signup",
-            post_with(sign_up, |op| tag(op).id("sign_up").summary("Make an account").response::<201, Json<UserBody>>()),
-        )
-        .api_route(
-            "/users/me",
-            get_with(me, |op| tag(op).id("read_users_me").summary("The current user"))
-                .merge(patch_with(change_me, |op| tag(op).id("change_users_me").summary("Change your account")))
-                .merge(delete_with(delete_me, |op| {
-                    tag(op).id("delete_users_me").summary("Delete your account").response::<204, ()>()
-                })),
-        )
-        .api_route(
-            "/users/me/password",
-            post_with(change_password, |op| {
-                tag(op)
-                    .id("change_password")
-                    .summary("Change your password")
-                    .description("Ends all your other sessions.")
-                    .response::<204, ()>()
-            }),
-        )
-        .route("/users/me/", get(me))
+/// `/users/signup`, where accounts can be made.
+pub(super) fn signup_router(abilities: Abilities) -> ApiRouter<Service> {
+    let router = ApiRouter::new();
+    if !abilities.inserts {
+        return router;
+    }
+    router.api_route(
+        "/users/signup",
+        post_with(sign_up, |op| tag(op).id("sign_up").summary("Make an account").response::<201, Json<UserBody>>()),
+    )
+}
+
+/// `/users/me`, as far as can be done where accounts are.
+pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
+    let mut own = get_with(me, |op| tag(op).id("read_users_me").summary("The current user"));
+    if abilities.is_own {
+        own = own
+            .merge(patch_with(change_me, |op| tag(op).id("change_users_me").summary("Change your account")))
+            .merge(delete_with(delete_me, |op| {
+                tag(op).id("delete_users_me").summary("Delete your account").response::<204, ()>()
+            }));
+    }
+    let router = ApiRouter::new().api_route("/users/me", own).route("/users/me/", get(me));
+    if !abilities.sets_password_hash {
+        return router;
+    }
+    router.api_route(
+        "/users/me/password",
+        post_with(change_password, |op| {
+            tag(op)
+                .id("change_password")
+                .summary("Change your password")
+                .description("Ends all your other sessions.")
+                .response::<204, ()>()
+        }),
+    )
 }
 
 async fn sign_up(

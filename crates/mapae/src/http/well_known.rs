@@ -1,14 +1,13 @@
 //! `/.well-known`: the public keys.
 
-use aide::axum::routing::get_with;
-use aide::axum::{ApiRouter, IntoApiResponse};
-use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::api::{ApiRouter, answers_as, get_with};
 use crate::Service;
 
 /// RFC 7517 §8.5.2.
@@ -26,20 +25,13 @@ pub(super) fn router() -> ApiRouter<Service> {
     ApiRouter::new().api_route(
         "/.well-known/jwks.json",
         get_with(jwks, |op| {
-            op.id("jwks")
-                .tag("keys")
-                .summary("Public keys that verify this service's tokens (RFC 7517)")
-                .response_with::<200, Json<PublicKeys>, _>(|mut response| {
-                    let content = &mut response.inner().content;
-                    let documented = content.shift_remove("application/json").unwrap_or_default();
-                    content.insert(MEDIA_TYPE.to_owned(), documented);
-                    response
-                })
+            let op = op.id("jwks").tag("keys").summary("Public keys that verify this service's tokens (RFC 7517)");
+            answers_as::<200, PublicKeys>(op, MEDIA_TYPE)
         }),
     )
 }
 
-async fn jwks(State(service): State<Service>) -> impl IntoApiResponse {
+async fn jwks(State(service): State<Service>) -> Response {
     // The age matches the time for which retiring keys stay.
-    ([(CONTENT_TYPE, MEDIA_TYPE), (CACHE_CONTROL, "public, max-age=300")], service.jwks().to_string())
+    ([(CONTENT_TYPE, MEDIA_TYPE), (CACHE_CONTROL, "public, max-age=300")], service.jwks().to_string()).into_response()
 }

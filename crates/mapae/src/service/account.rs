@@ -6,8 +6,8 @@ use mapae_verify::{ScopeSet, Scopes};
 
 use super::stateless::Stateless;
 use super::user_store::StoredUser;
-use super::{AuthenticateError, Principal, Service};
-use crate::domain::User;
+use super::{AuthenticateError, Principal, Service, SignInError, TokenResponse};
+use crate::domain::{SecretText, User};
 
 /// Whoever a token can speak for: this service's own [`User`], or a row of the application's own table
 /// ([`StoredUser`]). Those are all: nobody else implements it.
@@ -19,6 +19,20 @@ pub trait Account: Send + Sync + Sized + 'static {
 
     /// What a service with a database does for such accounts.
     fn authority(service: Service) -> Self::Authority;
+
+    /// The service with a database behind it, if there is one.
+    fn service(authority: &Self::Authority) -> Option<&Service>;
+
+    /// Signs somebody in.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    fn sign_in(
+        authority: &Self::Authority,
+        login: &str,
+        password: &SecretText,
+        requested: &Scopes,
+    ) -> impl Future<Output = Result<TokenResponse, SignInError>> + Send;
 
     /// Whose token this is.
     ///
@@ -45,6 +59,19 @@ impl Account for User {
 
     fn authority(service: Service) -> Service {
         service
+    }
+
+    fn service(service: &Service) -> Option<&Service> {
+        Some(service)
+    }
+
+    async fn sign_in(
+        service: &Service,
+        login: &str,
+        password: &SecretText,
+        requested: &Scopes,
+    ) -> Result<TokenResponse, SignInError> {
+        service.sign_in(login, password, requested).await
     }
 
     async fn identify(service: &Service, token: &str) -> Result<Principal, AuthenticateError> {
@@ -90,6 +117,25 @@ impl<U: StoredUser> Account for U {
 
     fn authority(service: Service) -> TableAuthority<U> {
         TableAuthority::Service(service)
+    }
+
+    fn service(authority: &TableAuthority<U>) -> Option<&Service> {
+        match authority {
+            TableAuthority::Service(service) => Some(service),
+            TableAuthority::Stateless(_) => None,
+        }
+    }
+
+    async fn sign_in(
+        authority: &TableAuthority<U>,
+        login: &str,
+        password: &SecretText,
+        requested: &Scopes,
+    ) -> Result<TokenResponse, SignInError> {
+        match authority {
+            TableAuthority::Service(service) => service.sign_in(login, password, requested).await,
+            TableAuthority::Stateless(stateless) => stateless.sign_in(login, password, requested).await,
+        }
     }
 
     async fn identify(authority: &TableAuthority<U>, token: &str) -> Result<Known<U>, AuthenticateError> {

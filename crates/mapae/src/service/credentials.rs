@@ -63,7 +63,7 @@ impl Service {
                 let mut proven = Proven { user, hash, password: password.clone() };
                 // A rehash may wait for another sign-in: what keeps it from happening does not refuse a right password.
                 if needs_rehash
-                    && self.directory().can_set_password_hash()
+                    && self.abilities().sets_password_hash
                     && let Err(error) = self.renew_hash(&mut proven).await
                 {
                     tracing::warn!(%error, "a password hash was not renewed this time");

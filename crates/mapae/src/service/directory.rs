@@ -27,11 +27,21 @@ pub(crate) enum Directory {
     Table(UserRows),
 }
 
+/// What can be done where accounts are, besides looking them up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    /// Everything, since the table is this service's own.
+    pub(crate) is_own: bool,
+    /// People can sign up.
+    pub(crate) inserts: bool,
+    /// Passwords can be changed, and weak hashes renewed.
+    pub(crate) sets_password_hash: bool,
+    /// Accounts can be disabled and enabled.
+    pub(crate) sets_active: bool,
+}
+
 impl Directory {
-    /// Whether passwords can be changed and weak hashes renewed.
-    pub(crate) fn can_set_password_hash(&self) -> bool {
-        self.table().is_none_or(|table| table.abilities().sets_password_hash)
-    }
+    const OWN: Abilities = Abilities { is_own: true, inserts: true, sets_password_hash: true, sets_active: true };
 
     /// The application's table, if accounts are there.
     pub(crate) fn table(&self) -> Option<&dyn Table> {
@@ -124,6 +134,11 @@ pub(super) fn found(row: Row, asked: Option<&UserId>) -> Result<Found, StoreErro
 }
 
 impl Service {
+    /// What can be done where accounts are.
+    pub(crate) fn abilities(&self) -> Abilities {
+        self.directory().table().map_or(Directory::OWN, Table::abilities)
+    }
+
     pub(crate) fn directory(&self) -> &Directory {
         &self.0.directory
     }

@@ -96,10 +96,7 @@ impl<U: StoredUser> Mapae<U> {
 
     /// The service behind it; none without tables of its own.
     pub fn service(&self) -> Option<&Service> {
-        match &self.0 {
-            TableAuthority::Service(service) => Some(service),
-            TableAuthority::Stateless(_) => None,
-        }
+        U::service(&self.0)
     }
 
     /// Signs somebody in with what the user table takes for a name, and a password.
@@ -112,10 +109,7 @@ impl<U: StoredUser> Mapae<U> {
         password: &SecretText,
         requested: &Scopes,
     ) -> Result<TokenResponse, SignInError> {
-        match &self.0 {
-            TableAuthority::Service(service) => service.sign_in(login, password, requested).await,
-            TableAuthority::Stateless(stateless) => stateless.sign_in(login, password, requested).await,
-        }
+        U::sign_in(&self.0, login, password, requested).await
     }
 
     /// Issues a token for a user, without a password.

@@ -26,6 +26,7 @@ use mapae_verify::Clock;
 
 pub use authenticate::{AuthenticateError, Principal};
 pub use credentials::CredentialError;
+pub(crate) use directory::Abilities;
 use directory::Directory;
 pub use handle::Mapae;
 pub use hash_pool::PoolBusy;

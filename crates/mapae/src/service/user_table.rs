@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mapae_password::HashText;
 use mapae_verify::Scopes;
 
+use super::directory::Abilities;
 use super::user_store::{
     InsertUser, Inserted, NewStoredUser, Profile, SetActive, SetPasswordHash, StoredUser, UserStore, UserTable,
 };
@@ -38,14 +39,6 @@ impl Row {
             row: Arc::new(user),
         }
     }
-}
-
-/// What can be done with a table besides looking users up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Abilities {
-    pub(crate) inserts: bool,
-    pub(crate) sets_password_hash: bool,
-    pub(crate) sets_active: bool,
 }
 
 /// A [`UserTable`] of unknown type. Methods of abilities that it lacks answer `None`.
@@ -97,6 +90,7 @@ impl<S: SetActive> Activate for S {
 impl<S: UserStore> Table for UserTable<S> {
     fn abilities(&self) -> Abilities {
         Abilities {
+            is_own: false,
             inserts: self.insert.is_some(),
             sets_password_hash: self.set_password_hash.is_some(),
             sets_active: self.set_active.is_some(),

@@ -56,8 +56,8 @@ pub enum OpenError {
         /// The driver's reason.
         source: DbErr,
     },
-    /// Only SQLite is built in.
-    #[error("{0} is not a SQLite database URL: this version stores in SQLite only, such as sqlite://mapae.db")]
+    /// The engine is not built in.
+    #[error("{0} is of no kind that is built in: use sqlite://mapae.db, with feature `sqlite` of the crate mapae")]
     UnsupportedEngine(String),
     /// Tables are there, but none of ours.
     #[error(

@@ -11,6 +11,11 @@ mod keys;
 mod migrations;
 mod open;
 mod sessions;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(not(feature = "sqlite"))]
+#[path = "no_sqlite.rs"]
+mod sqlite;
 mod users;
 mod watch;
 

@@ -1,23 +1,13 @@
 //! Opening a database: connections, and the state of its schema.
 
-use std::time::Duration;
-
 use sea_orm::sea_query::{Expr, Order, Query, SelectStatement};
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use sea_orm::{DbBackend, ExprTrait};
 use sea_orm_migration::MigratorTrait;
 
 use super::error::OpenError;
 use super::migrations::{self, MIGRATION_TABLE, Migrator};
-
-/// How long a statement waits for another process's write, and a request for a connection.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that read, side by side; SQLite in WAL mode lets them while one writes.
-const READERS: u32 = 4;
+use super::sqlite;
 
 /// What may be done about a schema that is not up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,52 +49,22 @@ impl Connections {
 /// Connects without touching the schema. `create` makes the file if it is missing. Another program's database is left
 /// exactly as it is unless `adopt`.
 pub(super) async fn connect(url: &str, create: bool, adopt: bool) -> Result<Connections, OpenError> {
-    if !url.starts_with("sqlite:") {
+    if !url.starts_with("sqlite:") || !cfg!(feature = "sqlite") {
         return Err(OpenError::UnsupportedEngine(without_password(url)));
     }
     match look(url, adopt).await {
         Err(OpenError::Connect { .. }) if create => {}
         looked => _ = looked?,
     }
-    let ours = |sqlite: SqliteConnectOptions| {
-        sqlite
-            .journal_mode(SqliteJournalMode::Wal)
-            // An answered success is on disk: WAL alone would lose the last commits with the power.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-    };
-    Ok(Connections {
-        write: sqlite(url, 1, move |sqlite| ours(sqlite).create_if_missing(create)).await?,
-        read: sqlite(url, READERS, ours).await?,
-        watch: sqlite(url, 1, ours).await?,
-    })
+    sqlite::connect(url, create).await
 }
 
 /// The state of the schema of a database that may be another program's; changes nothing, not even the journal mode.
 async fn look(url: &str, adopt: bool) -> Result<SchemaStatus, OpenError> {
-    let db = sqlite(url, 1, |sqlite| sqlite).await?;
+    let db = sqlite::connect_only(url).await?;
     let status = status(&db, adopt).await;
     db.close().await?;
     status
-}
-
-async fn sqlite(
-    url: &str,
-    connections: u32,
-    change: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
-) -> Result<DatabaseConnection, OpenError> {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(connections)
-        .min_connections(connections)
-        .acquire_timeout(BUSY_TIMEOUT)
-        // A connection that is never closed keeps its page cache and prepared statements.
-        .idle_timeout(None::<Duration>)
-        .max_lifetime(None::<Duration>)
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |sqlite| change(sqlite.busy_timeout(BUSY_TIMEOUT)));
-    Database::connect(options).await.map_err(|source| OpenError::Connect { url: without_password(url), source })
 }
 
 /// Every write transaction takes the write lock at once: SQLite refuses to upgrade a reader whose snapshot is old.

@@ -18,6 +18,7 @@ mod key_removal;
 mod keys;
 mod log_bounds;
 mod logs;
+mod mounted;
 mod openapi;
 mod operate;
 mod pages_in_browser;

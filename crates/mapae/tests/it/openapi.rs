@@ -102,6 +102,9 @@ async fn the_scheme_is_the_password_flow_of_the_tutorial() {
     let form = resolve(&document, form);
     assert_eq!(form["required"], json!(["username", "password"]));
     assert_eq!(form["properties"]["password"]["format"], "password");
+    let invalid = &token["responses"]["422"]["content"]["application/json"];
+    assert_eq!(invalid["example"]["detail"][0]["loc"], json!(["body", "username"]));
+    assert_eq!(resolve(&document, &invalid["schema"])["required"], json!(["detail"]));
 }
 
 /// No dangling references, and the bodies that routes take are closed to other fields.
@@ -119,6 +122,15 @@ async fn schemas_hold_together() {
         if let Some(json) = operation.pointer("/requestBody/content/application~1json/schema") {
             assert_eq!(resolve(&document, json)["additionalProperties"], false, "{method} {path}");
             assert_eq!(operation["requestBody"]["required"], true, "{method} {path}");
+            for (status, code) in [
+                ("400", "malformed_body"),
+                ("413", "body_too_large"),
+                ("415", "unsupported_media_type"),
+                ("422", "validation_failed"),
+            ] {
+                let example = &operation["responses"][status]["content"]["application/problem+json"]["example"];
+                assert_eq!(example["code"], code, "{method} {path}");
+            }
         }
     }
     let user = &document["components"]["schemas"]["User"]["properties"];

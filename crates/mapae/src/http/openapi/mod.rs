@@ -1,26 +1,35 @@
-//! The OpenAPI document: what is not written by the routes themselves.
+//! The OpenAPI document: what is not written by the routes themselves (feature `openapi`).
 
-use aide::OperationOutput;
+mod inputs;
+
 use aide::generate::GenContext;
 use aide::openapi::{
-    Components, Info, MediaType, OAuth2Flow, OAuth2Flows, OpenApi, Operation, ReferenceOr, Response, SchemaObject,
-    SecurityScheme, StatusCode,
+    Components, Info, MediaType, OAuth2Flow, OAuth2Flows, OpenApi, ReferenceOr, Response, SchemaObject, SecurityScheme,
+    StatusCode,
 };
 use indexmap::IndexMap;
-use mapae_verify::axum::SECURITY_SCHEME;
+use mapae_verify::axum::{SECURITY_SCHEME, finish_openapi};
 use serde_json::json;
 
-use super::error::{ApiError, ErrorCode, Problem};
-use crate::domain::ScopeSet;
-use crate::{Service, VERSION};
+use super::error::{ErrorCode, Problem};
+use crate::Service;
 
-/// The stand-alone service's document before any route is added.
-pub(super) fn document(service: &Service) -> OpenApi {
+/// Where *Authorize* signs in, relative to the documentation page, so that it survives a proxy's path prefix.
+pub(super) const TOKEN_URL: &str = "token";
+
+/// A document with the password flow and the scopes of the service, before any route is added.
+pub(super) fn document(service: &Service, title: &str, version: &str) -> OpenApi {
     let scopes: Vec<_> = service.settings().scopes.iter().collect();
-    OpenApi {
-        info: Info { title: "Mapae".to_owned(), version: VERSION.to_owned(), ..Info::default() },
-        ..with_password_flow("Mapae", "token", &scopes)
-    }
+    let mut document = with_password_flow(title, TOKEN_URL, &scopes);
+    version.clone_into(&mut document.info.version);
+    document
+}
+
+/// A document with the password flow, for routes that bring their scopes with them.
+pub(super) fn bare_document(title: &str, version: &str) -> OpenApi {
+    let mut document = with_password_flow(title, TOKEN_URL, &[]);
+    version.clone_into(&mut document.info.version);
+    document
 }
 
 /// A document with the password flow and these scopes. `token_url` is relative, so that it survives a proxy's path
@@ -43,41 +52,24 @@ pub(super) fn with_password_flow(title: &str, token_url: &str, scopes: &[(&str, 
     }
 }
 
-/// Writes into an operation that it needs a token with the scopes `S`.
-pub(super) fn require<S: ScopeSet>(operation: &mut Operation) {
-    for alternative in S::alternatives() {
-        let scopes = alternative.into_iter().map(str::to_owned).collect();
-        operation.security.push(IndexMap::from_iter([(SECURITY_SCHEME.to_owned(), scopes)]));
-    }
-}
-
-/// The answers of a protected route to those who may not pass.
-pub(super) fn protected_responses<S: ScopeSet>(
-    ctx: &mut GenContext,
-    _: &mut Operation,
-) -> Vec<(Option<StatusCode>, Response)> {
-    let mut responses = vec![error_response(ctx, ErrorCode::InvalidToken, "No token, or one that is not valid.")];
-    let names = S::names();
-    if !names.is_empty() {
-        let description = format!("The token lacks a scope: {names}.");
-        responses.push(error_response(ctx, ErrorCode::InsufficientScope, &description));
-    }
-    responses
+/// Completes a document that every route has written itself into.
+pub(super) fn finish(document: &mut OpenApi) {
+    finish_openapi(document, TOKEN_URL);
 }
 
 /// A documented error with an example.
-pub(super) fn error_response(
-    ctx: &mut GenContext,
-    code: ErrorCode,
-    description: &str,
-) -> (Option<StatusCode>, Response) {
-    let example = json!({
+fn error_response(ctx: &mut GenContext, code: ErrorCode, description: &str) -> (Option<StatusCode>, Response) {
+    let mut example = json!({
         "type": "about:blank",
         "title": code.title(),
         "status": code.status().as_u16(),
         "detail": description,
         "code": code.as_str(),
     });
+    if code == ErrorCode::ValidationFailed {
+        example["errors"] =
+            json!([{ "type": "missing", "loc": ["body", "password"], "msg": "Field required", "input": null }]);
+    }
     let media_type = MediaType {
         schema: Some(SchemaObject {
             json_schema: ctx.schema.subschema_for::<Problem<'static>>(),
@@ -93,8 +85,4 @@ pub(super) fn error_response(
         ..Response::default()
     };
     (Some(StatusCode::Code(code.status().as_u16())), response)
-}
-
-impl OperationOutput for ApiError {
-    type Inner = Self;
 }

@@ -1,0 +1,108 @@
+//! How each extractor and each answer documents itself.
+
+use aide::generate::GenContext;
+use aide::openapi::{MediaType, Operation, Response, SchemaObject, StatusCode};
+use aide::{OperationInput, OperationOutput};
+use axum::extract::{Path, Query};
+use axum::{Form, Json};
+use indexmap::IndexMap;
+use mapae_verify::axum::Bearer;
+use schemars::JsonSchema;
+use serde_json::json;
+
+use super::error_response;
+use crate::domain::ScopeSet;
+use crate::http::admin::{AccountId, ListParams, ListQuery, UserPath};
+use crate::http::body::JsonBody;
+use crate::http::current_user::{CurrentUser, KnownUser, SignedIn};
+use crate::http::error::{ApiError, ErrorCode, FieldProblem};
+use crate::http::form::{self, PasswordRequestForm};
+use crate::service::account::Account;
+
+type Responses = Vec<(Option<StatusCode>, Response)>;
+
+/// What protects a route is documented in one way, whatever else the extractor looks up.
+macro_rules! protects {
+    ($([$($generics:tt)*] $extractor:ty;)*) => {
+        $(impl<$($generics)*> OperationInput for $extractor {
+            fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+                Bearer::<S>::operation_input(ctx, operation);
+            }
+
+            fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Responses {
+                Bearer::<S>::inferred_early_responses(ctx, operation)
+            }
+        })*
+    };
+}
+
+protects! {
+    [S: ScopeSet, U: Account] CurrentUser<S, U>;
+    [S: ScopeSet, U: Account] KnownUser<S, U>;
+    [S: ScopeSet] SignedIn<S>;
+}
+
+impl<T: JsonSchema> OperationInput for JsonBody<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        <Json<T> as OperationInput>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
+        vec![
+            error_response(ctx, ErrorCode::MalformedBody, "The body is not a JSON object."),
+            error_response(ctx, ErrorCode::BodyTooLarge, "The body is larger than this service takes."),
+            error_response(ctx, ErrorCode::UnsupportedMediaType, "Send JSON, with Content-Type: application/json."),
+            error_response(ctx, ErrorCode::ValidationFailed, "Fields that cannot be taken; `errors` names each."),
+        ]
+    }
+}
+
+impl OperationInput for ListParams {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        <Query<ListQuery> as OperationInput>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
+        vec![error_response(ctx, ErrorCode::ValidationFailed, "Parameters that cannot be taken.")]
+    }
+}
+
+impl OperationInput for AccountId {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        <Path<UserPath> as OperationInput>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
+        vec![error_response(ctx, ErrorCode::UserNotFound, "There is no such account.")]
+    }
+}
+
+impl OperationInput for PasswordRequestForm {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        <Form<form::Documented> as OperationInput>::operation_input(ctx, operation);
+    }
+
+    /// In FastAPI's shape, as the tutorials have it.
+    fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
+        let example = json!({ "detail": [FieldProblem::missing("username"), FieldProblem::missing("password")] });
+        let media_type = MediaType {
+            schema: Some(SchemaObject {
+                json_schema: ctx.schema.subschema_for::<form::ValidationProblem>(),
+                example: None,
+                external_docs: None,
+            }),
+            example: Some(example),
+            ..MediaType::default()
+        };
+        let response = Response {
+            description: "Fields that are missing or cannot be taken.".to_owned(),
+            content: IndexMap::from_iter([("application/json".to_owned(), media_type)]),
+            ..Response::default()
+        };
+        vec![(Some(StatusCode::Code(ErrorCode::ValidationFailed.status().as_u16())), response)]
+    }
+}
+
+impl OperationOutput for ApiError {
+    type Inner = Self;
+}

@@ -1,0 +1,140 @@
+//! The service's routers, for applications that mount them one by one, and the whole of them for the binary.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::Route;
+use tower::util::option_layer;
+use tower::{Layer, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::api::{ApiRouter, Routes};
+use super::request::{self, Around};
+use super::style::{ErrorStyle, error_style};
+use super::{admin, error, health, token, users, well_known};
+#[cfg(feature = "openapi")]
+use super::{docs, openapi};
+use crate::service::account::Account;
+use crate::{Mapae, Service};
+
+/// The whole stand-alone service.
+pub fn app(service: impl Into<Service>) -> Router {
+    let service = service.into();
+    let abilities = service.abilities();
+    let api = ApiRouter::new()
+        .merge(token::signin_router())
+        .merge(form_router(&Mapae::<crate::domain::User>::from(service.clone())))
+        .merge(users::signup_router(abilities))
+        .merge(users::router(abilities))
+        .merge(admin::router(abilities))
+        .merge(well_known::router())
+        .merge(health::router());
+    #[cfg(feature = "openapi")]
+    let router = {
+        let mut document = openapi::document(&service, "Mapae", crate::VERSION);
+        let router = api.finish_api(&mut document);
+        openapi::finish(&mut document);
+        if service.settings().http.docs { router.merge(docs::router(&document)) } else { router }
+    };
+    #[cfg(not(feature = "openapi"))]
+    let router: Router<Service> = api.into();
+    #[cfg(feature = "pages")]
+    let router = router.merge(crate::pages::router());
+    router
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(around(&service))
+        .with_state(service)
+}
+
+/// What surrounds every route: a request id, bounds of time and size, log lines, and answers that nobody keeps.
+/// One layer of four parts: each layer of a router costs every request an allocation of its own.
+fn around(
+    service: &Service,
+) -> impl Layer<
+    Route,
+    Service: tower::Service<Request, Response: IntoResponse, Error = Infallible, Future: Send>
+                 + Clone
+                 + Send
+                 + Sync
+                 + 'static,
+> + Clone
++ Send
++ Sync
++ 'static {
+    ServiceBuilder::new()
+        .layer(from_fn_with_state(Around::new(service.clone()), request::around))
+        .map_response(IntoResponse::into_response)
+        .layer(option_layer(request::cors(service)))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(DefaultBodyLimit::max(service.settings().http.body_limit))
+        .into_inner()
+}
+
+fn form_router<U: Account, S: Clone + Send + Sync + 'static>(mapae: &Mapae<U>) -> ApiRouter<S> {
+    token::form_router::<U>().layer(error_style(ErrorStyle::Detail)).with_state(mapae.clone())
+}
+
+/// Routers to be mounted one by one. What cannot be done where accounts are is not mounted; without sessions
+/// ([`Mapae::stateless`]) there is only [`Self::token_router`].
+impl<U: Account> Mapae<U> {
+    /// `POST /token`, the tutorials' OAuth2 password form with FastAPI's errors, and `POST /users/signin` with JSON.
+    pub fn token_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        match U::service(&self.0) {
+            Some(service) => Self::routes(service, token::signin_router().merge(form_router(self))),
+            None => Routes(form_router(self)),
+        }
+    }
+
+    /// `POST /users/signup`.
+    pub fn signup_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|service| users::signup_router(service.abilities()))
+    }
+
+    /// `/users/me` and what is below it: one's own account.
+    pub fn users_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|service| users::router(service.abilities()))
+    }
+
+    /// `/admin`: everybody's accounts, for holders of `mapae:admin`.
+    pub fn admin_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|service| admin::router(service.abilities()))
+    }
+
+    /// `/.well-known`: the public keys. Mount it at the root of the base URL.
+    pub fn well_known_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|_| well_known::router())
+    }
+
+    /// `/health` and `/version`.
+    pub fn health_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|_| health::router())
+    }
+
+    fn mounted<S: Clone + Send + Sync + 'static>(
+        &self,
+        router: impl FnOnce(&Service) -> ApiRouter<Service>,
+    ) -> Routes<S> {
+        match U::service(&self.0) {
+            Some(service) => Self::routes(service, router(service)),
+            None => Routes(ApiRouter::new()),
+        }
+    }
+
+    fn routes<S: Clone + Send + Sync + 'static>(service: &Service, router: ApiRouter<Service>) -> Routes<S> {
+        Routes(router.layer(around(service)).with_state(service.clone()))
+    }
+
+    /// An OpenAPI document with the security scheme and the scopes of this service, for aide's `finish_api`; hand it to
+    /// [`docs_router`](super::docs_router) then.
+    #[cfg(feature = "openapi")]
+    pub fn openapi(&self, title: &str, version: &str) -> aide::openapi::OpenApi {
+        match U::service(&self.0) {
+            Some(service) => openapi::document(service, title, version),
+            None => openapi::bare_document(title, version),
+        }
+    }
+}
