@@ -109,14 +109,16 @@ impl<C: DeserializeOwned + Send + Sync + 'static> VerifierBuilder<C> {
         self
     }
 
-    /// Accepts exactly these values of `typ`. Case does not matter, nor does a leading `application/`.
+    /// Accepts exactly these values of `typ`. Case does not matter, nor does a leading `application/`. A feed of
+    /// [revocations](crate::revocations) is no token, whatever is set here.
     pub fn types<S: Into<String>>(mut self, types: impl IntoIterator<Item = S>) -> Self {
         self.policy.types = types.into_iter().map(Into::into).collect();
         self.policy.ignore_typ = false;
         self
     }
 
-    /// Accepts every `typ`, and none. Then any token that the keys sign passes, whatever it was made for.
+    /// Accepts every `typ`, and none. Then any token that the keys sign passes, whatever it was made for; only a feed
+    /// of [revocations](crate::revocations) does not.
     pub const fn ignore_typ(mut self, yes: bool) -> Self {
         self.policy.ignore_typ = yes;
         self

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use foldhash::quality::RandomState;
 use moka::sync::Cache;
 
-use crate::policy::Times;
-use crate::registered::Registered;
-use crate::{Header, RegisteredView, VerificationKey};
+use crate::verified::Entry;
 
 /// Bookkeeping of the cache itself for one entry, in bytes, roughly.
 const OVERHEAD: usize = 256;
@@ -24,58 +22,6 @@ pub struct CacheStats {
     pub entries: u64,
     /// Estimated size of the cache in bytes; approximate.
     pub bytes: u64,
-}
-
-/// A verified token.
-pub(crate) struct Entry<C> {
-    pub(crate) claims: Arc<C>,
-    pub(crate) key: Arc<VerificationKey>,
-    pub(crate) header: Header,
-    pub(crate) times: Times,
-    registered: OwnedRegistered,
-}
-
-/// What revocation looks at.
-struct OwnedRegistered {
-    iss: Option<Box<str>>,
-    sub: Option<Box<str>>,
-    jti: Option<Box<str>>,
-    client_id: Option<Box<str>>,
-    sid: Option<Box<str>>,
-}
-
-impl<C> Entry<C> {
-    pub(crate) fn new(
-        claims: Arc<C>,
-        key: Arc<VerificationKey>,
-        header: Header,
-        times: Times,
-        registered: &Registered<'_>,
-    ) -> Self {
-        let owned = |claim: &Option<std::borrow::Cow<'_, str>>| claim.as_deref().map(Into::into);
-        let registered = OwnedRegistered {
-            iss: owned(&registered.iss),
-            sub: owned(&registered.sub),
-            jti: owned(&registered.jti),
-            client_id: owned(&registered.client_id),
-            sid: owned(&registered.sid),
-        };
-        Self { claims, key, header, times, registered }
-    }
-
-    pub(crate) fn view(&self) -> RegisteredView<'_> {
-        let registered = &self.registered;
-        RegisteredView {
-            kid: self.key.kid(),
-            iss: registered.iss.as_deref(),
-            sub: registered.sub.as_deref(),
-            exp: self.times.exp.div_euclid(1000),
-            iat: self.times.iat.map(|millis| millis.div_euclid(1000)),
-            jti: registered.jti.as_deref(),
-            client_id: registered.client_id.as_deref(),
-            sid: registered.sid.as_deref(),
-        }
-    }
 }
 
 type Token = Box<str>;
@@ -104,9 +50,9 @@ impl<C: Send + Sync + 'static> TokenCache<C> {
         self.entries.get(token)
     }
 
-    pub(crate) fn insert(&self, token: &str, entry: Entry<C>) {
+    pub(crate) fn insert(&self, token: &str, entry: Arc<Entry<C>>) {
         self.misses.fetch_add(1, Ordering::Relaxed);
-        self.entries.insert(token.into(), Arc::new(entry));
+        self.entries.insert(token.into(), entry);
     }
 
     pub(crate) fn count_hit(&self) {

@@ -160,6 +160,9 @@ pub enum SignError {
     /// The claims are not a JSON object.
     #[error("the claims are not a JSON object")]
     NotAnObject,
+    /// A feed of revocations is signed with a private key: everybody who verifies has a shared secret.
+    #[error("not possible with a shared secret")]
+    Symmetric,
     /// The cryptographic library failed.
     #[error("signing failed")]
     Failed,

@@ -43,11 +43,11 @@ impl Header {
     }
 
     /// True when `typ` is one of `accepted`. A missing `application/` is supplied on both sides (RFC 7515 §4.1.9).
-    pub(crate) fn is_type(&self, accepted: &[String]) -> bool {
-        let Some(typ) = self.typ.as_deref() else {
+    pub(crate) fn is_type(&self, accepted: &[impl AsRef<str>]) -> bool {
+        let Some(typ) = self.typ.as_deref().map(without_application) else {
             return false;
         };
-        accepted.iter().any(|accepted| without_application(accepted).eq_ignore_ascii_case(without_application(typ)))
+        accepted.iter().any(|accepted| without_application(accepted.as_ref()).eq_ignore_ascii_case(typ))
     }
 }
 

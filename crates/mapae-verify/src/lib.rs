@@ -62,12 +62,14 @@ mod registered;
 #[cfg(feature = "remote")]
 pub mod remote;
 mod required;
+pub mod revocations;
 mod scope;
 mod secret;
 mod signing;
 mod subject;
 #[cfg(any(feature = "axum", feature = "remote"))]
 mod token_error;
+mod verified;
 mod verifier;
 mod weak;
 
@@ -89,4 +91,5 @@ pub use signing::SigningKey;
 pub use subject::{MAX_SUBJECT_BYTES, Subject, SubjectError, SubjectKind};
 #[cfg(any(feature = "axum", feature = "remote"))]
 pub use token_error::TokenError;
+pub use verified::VerifiedToken;
 pub use verifier::{RegisteredView, Revocations, Verifier};

@@ -1,6 +1,7 @@
 //! What a verifier asks of a token beside its signature.
 
 use crate::registered::Registered;
+use crate::revocations::FEED_TYPE;
 use crate::{Header, VerifyError};
 
 /// Default leeway of [`VerifierBuilder::rfc9068`](crate::VerifierBuilder::rfc9068), in seconds: enough for clocks
@@ -32,7 +33,10 @@ pub(crate) struct Times {
 
 impl Policy {
     pub(crate) fn check_type(&self, header: &Header) -> Result<(), VerifyError> {
-        if self.ignore_typ || header.is_type(&self.types) { Ok(()) } else { Err(VerifyError::WrongType) }
+        // Signed by the same keys, and never a token, whatever else a verifier accepts.
+        let is_feed = header.is_type(&[FEED_TYPE]);
+        let is_accepted = !is_feed && (self.ignore_typ || header.is_type(&self.types));
+        if is_accepted { Ok(()) } else { Err(VerifyError::WrongType) }
     }
 
     /// The `kid` that decides, if it is not ignored.
@@ -68,11 +72,16 @@ impl Policy {
         Ok(times)
     }
 
+    /// When the token is not accepted any more, in milliseconds.
+    pub(crate) fn end(&self, times: Times) -> i64 {
+        times.exp.saturating_add(i64::from(self.leeway) * 1000)
+    }
+
     /// The checks that change with time; `now` is in milliseconds.
     pub(crate) fn check_times(&self, times: Times, now: i64) -> Result<(), VerifyError> {
         let leeway = i64::from(self.leeway) * 1000;
         // "on or after which the JWT MUST NOT be accepted" (RFC 7519 §4.1.4)
-        if now >= times.exp.saturating_add(leeway) {
+        if now >= self.end(times) {
             return Err(VerifyError::Expired { ago: now.saturating_sub(times.exp) / 1000 });
         }
         for start in [times.nbf, times.iat].into_iter().flatten() {

@@ -8,8 +8,8 @@ pub enum TokenError {
     /// The token is not to be believed.
     #[error(transparent)]
     Refused(#[from] VerifyError),
-    /// There are no keys to check it with: they could not be fetched, or not for too long. Says nothing about the
-    /// token.
-    #[error("no keys to check tokens with")]
+    /// There is nothing to check it with: keys or revocations could not be fetched, or not for too long. Says nothing
+    /// about the token.
+    #[error("nothing to check tokens with")]
     Unavailable,
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::base64::Buffer;
-use crate::cache::{Entry, TokenCache};
+use crate::cache::TokenCache;
 use crate::inspect::Expected;
 use crate::jws::Segments;
 use crate::known_headers::KnownHeaders;
 use crate::policy::{Policy, Times};
 use crate::registered::Registered;
-use crate::{CacheStats, Claims, Clock, Header, KeySet, SharedKeys, VerificationKey, VerifyError};
+use crate::verified::{Entry, Proof};
+use crate::{CacheStats, Claims, Clock, Header, KeySet, SharedKeys, VerificationKey, VerifiedToken, VerifyError};
 
 /// Claims of usual tokens are decoded on the stack.
 const STACK_PAYLOAD: usize = 1024;
@@ -45,6 +46,9 @@ pub trait Revocations: Send + Sync + 'static {
     fn is_revoked(&self, claims: &RegisteredView<'_>) -> bool;
 }
 
+/// The claims of a token, and what is kept of it.
+type Looked<C> = (Arc<C>, Option<Arc<Entry<C>>>);
+
 /// Decides whether to believe tokens; made by [`VerifierBuilder`](crate::VerifierBuilder). `C` is the type that
 /// claims are read into: the registered ones are checked whatever it is.
 pub struct Verifier<C = Claims> {
@@ -62,6 +66,35 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     /// # Errors
     /// The first reason not to believe it. Reasons of the header come first, then the signature, then the claims.
     pub fn verify(&self, token: &str) -> Result<Arc<C>, VerifyError> {
+        self.look(token, false).map(|(claims, _)| claims)
+    }
+
+    /// Like [`Self::verify`], for a token that is to be [checked again](Self::check_again) later.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_token(&self, token: &str) -> Result<VerifiedToken<C>, VerifyError> {
+        self.look(token, true).map(|(_, entry)| entry.expect("it was asked for").into())
+    }
+
+    /// Whether a token is still to be believed: its times, that its key is live, and revocation. Costs no signature.
+    ///
+    /// # Errors
+    /// Why it is not to be believed any more.
+    pub fn check_again(&self, token: &VerifiedToken<C>) -> Result<(), VerifyError> {
+        self.check_entry(token.entry(), &self.keys.guard(), self.clock.now_millis())
+    }
+
+    /// How long it is until the token expires, leeway included.
+    #[cfg(feature = "axum")]
+    pub(crate) fn expires_in(&self, token: &VerifiedToken<C>) -> std::time::Duration {
+        let end = self.policy.end(token.entry().times);
+        let millis = end.saturating_sub(self.clock.now_millis());
+        std::time::Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    /// The claims, and what is kept of the token if there is a cache or it is wanted.
+    fn look(&self, token: &str, is_wanted: bool) -> Result<Looked<C>, VerifyError> {
         if token.len() > self.policy.max_length {
             return Err(VerifyError::TooLong);
         }
@@ -70,10 +103,10 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         if let Some(cache) = &self.cache
             && let Some(entry) = cache.get(token)
         {
-            return match self.check_again(&entry, &keys, now) {
+            return match self.check_entry(&entry, &keys, now) {
                 Ok(()) => {
                     cache.count_hit();
-                    Ok(Arc::clone(&entry.claims))
+                    Ok((Arc::clone(&entry.claims), Some(entry)))
                 }
                 Err(reason) => {
                     // Kept while it may become valid again, or its key may come back.
@@ -84,10 +117,10 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
                 }
             };
         }
-        self.verify_in_full(token, &keys, now)
+        self.verify_in_full(token, &keys, now, is_wanted)
     }
 
-    fn verify_in_full(&self, token: &str, keys: &KeySet, now: i64) -> Result<Arc<C>, VerifyError> {
+    fn verify_in_full(&self, token: &str, keys: &KeySet, now: i64, is_wanted: bool) -> Result<Looked<C>, VerifyError> {
         let segments = Segments::split(token)?;
         let known = self.known_headers.get(segments.header);
         let read;
@@ -114,17 +147,29 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         let times = self.policy.check(&registered, now)?;
         let claims = Arc::new(read_claims::<C>(payload, &registered)?);
         self.check_revocation(&view(&registered, key, times))?;
-        if let Some(cache) = &self.cache {
-            cache.insert(token, Entry::new(Arc::clone(&claims), Arc::clone(key), header.clone(), times, &registered));
+        let entry = (is_wanted || self.cache.is_some())
+            .then(|| Arc::new(Entry::new(Arc::clone(&claims), Arc::clone(key), header.clone(), times, &registered)));
+        if let (Some(cache), Some(entry)) = (&self.cache, &entry) {
+            cache.insert(token, Arc::clone(entry));
         }
-        Ok(claims)
+        Ok((claims, entry))
     }
 
-    /// What can have changed since the token was remembered.
-    fn check_again(&self, entry: &Entry<C>, keys: &KeySet, now: i64) -> Result<(), VerifyError> {
-        let key = keys.select(self.policy.kid(&entry.header), entry.header.alg)?;
-        if !Arc::ptr_eq(key, &entry.key) && !key.same_key(&entry.key) {
-            return Err(VerifyError::BadSignature);
+    /// What can have changed since the token was verified.
+    fn check_entry(&self, entry: &Entry<C>, keys: &KeySet, now: i64) -> Result<(), VerifyError> {
+        match &entry.proof {
+            Proof::Signature { header, key: signer } => {
+                let key = keys.select(self.policy.kid(header), header.alg)?;
+                if !Arc::ptr_eq(key, signer) && !key.same_key(signer) {
+                    return Err(VerifyError::BadSignature);
+                }
+            }
+            Proof::Application { kid } => {
+                let kid = kid.as_deref().filter(|_| !self.policy.ignore_kid);
+                if kid.is_some() && keys.get(kid).is_none() {
+                    return Err(VerifyError::unknown_key(kid));
+                }
+            }
         }
         self.policy.check_times(entry.times, now)?;
         self.check_revocation(&entry.view())

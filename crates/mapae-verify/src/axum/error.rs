@@ -37,7 +37,7 @@ pub enum BearerError {
         /// Those that the route asks for, space separated.
         scopes: String,
     },
-    /// There are no keys to check tokens with.
+    /// There is nothing to check tokens with: no keys, or no revocations.
     #[error("The service cannot answer right now. Try again in a moment.")]
     Unavailable,
 }

@@ -34,7 +34,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> TokenVerifier<C> {
     /// The claims of a token that is to be believed now. Waits only where keys have to be fetched.
     ///
     /// # Errors
-    /// Why it is not to be believed, or that there are no keys to check it with.
+    /// Why it is not to be believed, or that there is nothing to check it with.
     pub async fn verify(&self, token: &str) -> Result<Arc<C>, TokenError> {
         match &self.0 {
             Source::Local(verifier) => Ok(verifier.verify(token)?),

@@ -1,16 +1,17 @@
-//! One fetch of a JWK Set.
+//! One fetch.
 
 use std::error::Error;
 use std::time::Duration;
 
-use http::StatusCode;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{Client, Url};
 
 use super::schedule::max_age;
+use crate::revocations::FeedError;
 use crate::{JwkSet, KeyError, KeySet, SkippedKey};
 
-/// Why keys could not be fetched.
+/// Why keys, or a feed of revocations, could not be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// No answer: no connection, no trusted certificate, not in time, or broken off.
@@ -28,12 +29,15 @@ pub enum FetchError {
     /// The set holds no key that can be used here.
     #[error("the set holds no usable key")]
     NoUsableKey,
+    /// The answer is not a feed of revocations, or not one to be believed.
+    #[error("the answer is not a feed to be believed: {0}")]
+    Feed(#[from] FeedError),
     /// The background task has ended together with the runtime that it was started in.
-    #[error("keys are not fetched any more")]
+    #[error("nothing is fetched any more")]
     Stopped,
 }
 
-/// What a fetch brought.
+/// Which keys a fetch brought.
 pub(super) struct Fetched {
     pub(super) keys: KeySet,
     pub(super) skipped: Vec<SkippedKey>,
@@ -46,14 +50,32 @@ pub(super) struct Fetcher {
     pub(super) max_bytes: usize,
 }
 
+pub(super) enum Answer {
+    Content {
+        headers: HeaderMap,
+        body: Vec<u8>,
+    },
+    /// What has this entity tag is still what would be answered.
+    NotModified,
+}
+
 impl Fetcher {
-    pub(super) async fn fetch(&self) -> Result<Fetched, FetchError> {
-        let request = self.client.get(self.url.clone()).header(ACCEPT, "application/jwk-set+json, application/json");
-        let mut response = request.send().await.map_err(no_answer)?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status().as_u16()));
+    pub(super) async fn get(
+        &self,
+        media_types: &'static str,
+        entity_tag: Option<&HeaderValue>,
+    ) -> Result<Answer, FetchError> {
+        let mut request = self.client.get(self.url.clone()).header(ACCEPT, media_types);
+        if let Some(entity_tag) = entity_tag {
+            request = request.header(IF_NONE_MATCH, entity_tag);
         }
-        let max_age = max_age(response.headers());
+        let mut response = request.send().await.map_err(no_answer)?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED if entity_tag.is_some() => return Ok(Answer::NotModified),
+            status => return Err(FetchError::Status(status.as_u16())),
+        }
+        let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
             if chunk.len() > self.max_bytes - body.len() {
@@ -61,8 +83,24 @@ impl Fetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        let (keys, skipped) = read(&body)?;
-        Ok(Fetched { keys, skipped, max_age })
+        Ok(Answer::Content { headers, body })
+    }
+
+    pub(super) async fn fetch_keys(&self) -> Result<Fetched, FetchError> {
+        match self.get("application/jwk-set+json, application/json", None).await? {
+            Answer::Content { headers, body } => {
+                let (keys, skipped) = read(&body)?;
+                Ok(Fetched { keys, skipped, max_age: max_age(&headers) })
+            }
+            Answer::NotModified => Err(FetchError::Status(StatusCode::NOT_MODIFIED.as_u16())),
+        }
+    }
+
+    /// The address for the log, without the query, which can hold a credential.
+    pub(super) fn shown_url(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.into()
     }
 }
 

@@ -1,6 +1,17 @@
-//! Public keys from elsewhere: a JWK Set (RFC 7517 §5) behind a URL (feature `remote`).
+//! What a resource server needs of an issuer, over HTTP (feature `remote`): its public keys (a JWK Set, RFC 7517 §5)
+//! and its feed of [revocations](crate::revocations), both kept up to date in the background.
 //!
-//! [`RemoteKeys`] fetches the keys of an issuer in the background, [`RemoteVerifier`] checks tokens with them:
+//! ```no_run
+//! use mapae_verify::remote::RemoteVerifier;
+//!
+//! # async fn start(token: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let verifier = RemoteVerifier::builder("https://auth.example").audience("https://api.example").start()?;
+//! let claims = verifier.verify(token).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Another issuer, without such a feed, or with other rules for its tokens, is told to [`RemoteKeys`]:
 //!
 //! ```no_run
 //! use mapae_verify::VerifierBuilder;
@@ -20,146 +31,34 @@
 //! - A token with an unknown `kid` makes them be fetched at once, but only once in ten seconds, however many such
 //!   tokens come; all of them wait for the same fetch.
 //! - When the issuer cannot be reached, or answers anything but a sound set, the keys are kept for up to
-//!   [`KEPT`] seconds. After that no token is believed ([`TokenError::Unavailable`]) until it answers again.
+//!   [`KEPT`] seconds. After that no token is believed ([`TokenError::Unavailable`](crate::TokenError::Unavailable))
+//!   until it answers again.
+//! - The feed of revocations is asked for every 5 s, and costs a few bytes when nothing has changed (`ETag`). When it
+//!   cannot be fetched, the last one counts for 5 minutes; after that no token is believed, or every good one, as
+//!   [`FailureMode`] says. A key that it revokes does not count, whatever the JWK Set says.
 //! - Only `https`, or `http` to this machine; redirects are not followed; size and time of an answer are bounded; keys
 //!   that cannot be used are skipped and named in the log; a shared secret is never taken from a URL.
 
 mod builder;
+mod connection;
 mod fetch;
+mod issuer;
+mod keys;
+mod poll;
+mod revocations;
 mod schedule;
 mod shared;
 mod task;
+mod verifier;
 
-use std::fmt;
-use std::sync::Arc;
-
-use serde::de::DeserializeOwned;
-use tokio::task::AbortHandle;
-
-pub use builder::{RemoteKeysBuilder, RemoteKeysError};
+pub use builder::RemoteKeysBuilder;
+pub use connection::RemoteError;
 pub use fetch::FetchError;
-
-use self::shared::{Reason, Shared};
-use crate::{Claims, SharedKeys, TokenError, Verifier, VerifierBuilder, VerifyError};
+pub use issuer::RemoteVerifierBuilder;
+pub use keys::RemoteKeys;
+pub use poll::FeedKeys;
+pub use revocations::{FailureMode, RemoteRevocations, RemoteRevocationsBuilder};
+pub use verifier::RemoteVerifier;
 
 /// How long keys are kept while they cannot be fetched anew, in seconds.
 pub const KEPT: u32 = 24 * 60 * 60;
-
-/// The keys of an issuer, kept up to date in the background. Clones share them; when the last one is dropped, verifiers
-/// included, the background task stops.
-#[derive(Clone)]
-pub struct RemoteKeys(Arc<Handle>);
-
-struct Handle {
-    shared: Arc<Shared>,
-    task: AbortHandle,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl RemoteKeys {
-    /// Begins to fetch the JWK Set at `url`, with the defaults of [`RemoteKeysBuilder`]. Does not wait for it.
-    ///
-    /// # Errors
-    /// As [`RemoteKeysBuilder::start`].
-    pub fn start(url: impl Into<String>) -> Result<Self, RemoteKeysError> {
-        Self::builder(url).start()
-    }
-
-    /// Settings for the JWK Set at `url`.
-    pub fn builder(url: impl Into<String>) -> RemoteKeysBuilder {
-        RemoteKeysBuilder::new(url.into())
-    }
-
-    /// Waits until there are keys; for programs that do not want to start without them.
-    ///
-    /// # Errors
-    /// Why they could not be fetched just now. The background task goes on trying.
-    pub async fn ready(&self) -> Result<(), FetchError> {
-        let shared = &self.0.shared;
-        let seen = shared.finished();
-        if shared.is_fresh() {
-            return Ok(());
-        }
-        shared.fetched(Reason::NoKeys, seen).await;
-        if shared.is_fresh() { Ok(()) } else { Err(shared.last_error()) }
-    }
-
-    /// A verifier that uses these keys, as `make` wants it.
-    #[must_use]
-    pub fn verifier<C: DeserializeOwned + Send + Sync + 'static>(
-        &self,
-        make: impl FnOnce(SharedKeys) -> VerifierBuilder<C>,
-    ) -> RemoteVerifier<C> {
-        let mut verifier = make(self.0.shared.keys().clone()).build();
-        // Whatever `make` did with them.
-        verifier.keys = self.0.shared.keys().clone();
-        RemoteVerifier { keys: self.clone(), verifier: Arc::new(verifier) }
-    }
-}
-
-impl fmt::Debug for RemoteKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RemoteKeys").field(&self.0.shared.keys()).finish()
-    }
-}
-
-/// A [`Verifier`] with [`RemoteKeys`]. Clones share keys and cache.
-pub struct RemoteVerifier<C = Claims> {
-    keys: RemoteKeys,
-    verifier: Arc<Verifier<C>>,
-}
-
-impl<C: DeserializeOwned + Send + Sync + 'static> RemoteVerifier<C> {
-    /// The claims of a token that is to be believed now. Waits only while there are no keys yet, or the token's key is
-    /// unknown and may be new.
-    ///
-    /// # Errors
-    /// The reason not to believe it, or that there are no keys to check it with.
-    pub async fn verify(&self, token: &str) -> Result<Arc<C>, TokenError> {
-        let shared = &self.keys.0.shared;
-        let seen = shared.finished();
-        if !shared.is_fresh() {
-            shared.fetched(Reason::NoKeys, seen).await;
-            if !shared.is_fresh() {
-                return Err(TokenError::Unavailable);
-            }
-        }
-        match self.verifier.verify(token) {
-            Err(VerifyError::UnknownKey { .. }) if shared.fetched(Reason::UnknownKey, seen).await => {
-                Ok(self.verifier.verify(token)?)
-            }
-            verified => Ok(verified?),
-        }
-    }
-}
-
-impl<C> RemoteVerifier<C> {
-    /// The keys.
-    #[must_use]
-    pub const fn keys(&self) -> &RemoteKeys {
-        &self.keys
-    }
-
-    /// The verifier itself, which never waits and knows nothing of the age of its keys.
-    #[must_use]
-    pub const fn inner(&self) -> &Arc<Verifier<C>> {
-        &self.verifier
-    }
-}
-
-impl<C> Clone for RemoteVerifier<C> {
-    fn clone(&self) -> Self {
-        Self { keys: self.keys.clone(), verifier: Arc::clone(&self.verifier) }
-    }
-}
-
-impl<C> fmt::Debug for RemoteVerifier<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RemoteVerifier").field(&self.verifier).finish()
-    }
-}

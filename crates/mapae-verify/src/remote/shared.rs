@@ -6,29 +6,27 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::KEPT;
-use super::fetch::{FetchError, Fetched};
+use super::fetch::FetchError;
 use super::schedule::millis;
-use crate::{Clock, SharedKeys};
+use crate::Clock;
 
-/// Requests that find no keys ask again no sooner than this after a failure.
+/// Requests that find nothing to check with ask again no sooner than this after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Why a request wants a fetch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// There are no keys, or they are too old.
-    NoKeys,
+    /// Nothing was fetched, or it is too old.
+    Nothing,
     /// The keys do not hold the token's.
     UnknownKey,
 }
 
 pub(super) struct Shared {
-    keys: SharedKeys,
     clock: Arc<dyn Clock>,
     /// Milliseconds between two fetches for the sake of unknown keys.
     unknown_key_interval: i64,
-    /// Until when the keys may be used, in milliseconds since 1970.
+    /// Until when what was fetched may be used, in milliseconds since 1970.
     fresh_until: AtomicI64,
     /// How many fetches have ended.
     finished: AtomicU64,
@@ -59,7 +57,6 @@ impl Shared {
         let (ended_sender, ended) = watch::channel(0);
         let (wake, woken) = mpsc::channel(1);
         let shared = Self {
-            keys: SharedKeys::new(crate::KeySet::default()),
             clock,
             unknown_key_interval: millis(unknown_key_interval),
             fresh_until: AtomicI64::new(i64::MIN),
@@ -80,8 +77,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) const fn keys(&self) -> &SharedKeys {
-        &self.keys
+    pub(super) fn now_millis(&self) -> i64 {
+        self.clock.now_millis()
     }
 
     pub(super) fn is_fresh(&self) -> bool {
@@ -93,8 +90,13 @@ impl Shared {
         self.finished.load(Ordering::Acquire)
     }
 
-    pub(super) fn last_error(&self) -> FetchError {
-        self.state().last_error.clone()
+    /// Waits until there is something to check with, or a fetch has failed.
+    pub(super) async fn ready(&self) -> Result<(), FetchError> {
+        let seen = self.finished();
+        if !self.is_fresh() {
+            self.fetched(Reason::Nothing, seen).await;
+        }
+        if self.is_fresh() { Ok(()) } else { Err(self.state().last_error.clone()) }
     }
 
     /// Waits for a fetch to end, unless one has since `seen`. False when there is none to wait for, since the last one
@@ -110,7 +112,7 @@ impl Shared {
         }
         let now = self.clock.now_millis();
         let (last, interval) = match reason {
-            Reason::NoKeys => (state.failed_at, millis(RETRY)),
+            Reason::Nothing => (state.failed_at, millis(RETRY)),
             Reason::UnknownKey => (state.unknown_key_at, self.unknown_key_interval),
         };
         // A clock that was set back must not keep anybody waiting.
@@ -133,14 +135,13 @@ impl Shared {
         while woken.try_recv().is_ok() {}
     }
 
-    /// A fetch has ended.
-    pub(super) fn end(&self, outcome: Result<Fetched, FetchError>, ended: &watch::Sender<u64>) {
+    /// A fetch has ended. What it brought is good for so long.
+    pub(super) fn end(&self, outcome: Result<Duration, FetchError>, ended: &watch::Sender<u64>) {
         let mut state = self.state();
         let now = self.clock.now_millis();
         match outcome {
-            Ok(fetched) => {
-                self.keys.store(fetched.keys);
-                self.fresh_until.store(now.saturating_add(i64::from(KEPT) * 1000), Ordering::Release);
+            Ok(kept) => {
+                self.fresh_until.store(now.saturating_add(millis(kept)), Ordering::Release);
                 state.failed_at = None;
             }
             Err(error) => {
@@ -163,7 +164,7 @@ mod tests {
     #[test]
     fn what_was_asked_before_a_fetch_begins_does_not_cause_another() {
         let (shared, mut ends) = Shared::new(Arc::new(ManualClock::new(0)), RETRY);
-        assert!(shared.ask(Reason::NoKeys, 0), "the first fetch is pending from the start");
+        assert!(shared.ask(Reason::Nothing, 0), "the first fetch is pending from the start");
         assert!(ends.woken.try_recv().is_err(), "nobody needs to ask for it");
         shared.end(Err(FetchError::NoUsableKey), &ends.ended);
         assert!(shared.ask(Reason::UnknownKey, 1));

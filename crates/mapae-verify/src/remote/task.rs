@@ -1,14 +1,16 @@
 //! The background task: fetches, tells the log, waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::select;
 use tokio::time::sleep;
 
+use super::KEPT;
 use super::fetch::{FetchError, Fetched, Fetcher};
 use super::schedule::Schedule;
 use super::shared::{Shared, TaskEnds};
-use crate::SkippedKey;
+use crate::{SharedKeys, SkippedKey};
 
 /// Most keys that one line of the log names.
 const SHOWN_KEYS: usize = 16;
@@ -16,11 +18,17 @@ const SHOWN_KEYS: usize = 16;
 const SHOWN_KID: usize = 64;
 
 /// Runs until it is aborted.
-pub(super) async fn run(shared: Arc<Shared>, fetcher: Fetcher, schedule: Schedule, mut ends: TaskEnds) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    keys: SharedKeys,
+    fetcher: Fetcher,
+    schedule: Schedule,
+    mut ends: TaskEnds,
+) {
     let mut log = Log::new(&fetcher);
     let mut failures = 0;
     loop {
-        let outcome = fetcher.fetch().await;
+        let outcome = fetcher.fetch_keys().await;
         log.tell(&outcome);
         let pause = match &outcome {
             Ok(fetched) => {
@@ -32,7 +40,11 @@ pub(super) async fn run(shared: Arc<Shared>, fetcher: Fetcher, schedule: Schedul
                 schedule.after_failure(failures)
             }
         };
-        shared.end(outcome, &ends.ended);
+        let kept = outcome.map(|fetched| {
+            keys.store(fetched.keys);
+            Duration::from_secs(KEPT.into())
+        });
+        shared.end(kept, &ends.ended);
         select! {
             () = sleep(pause) => {}
             _ = ends.woken.recv() => {}
@@ -50,10 +62,7 @@ struct Log {
 
 impl Log {
     fn new(fetcher: &Fetcher) -> Self {
-        // A query can hold a credential.
-        let mut url = fetcher.url.clone();
-        url.set_query(None);
-        Self { url: url.into(), keys: None, skipped: Vec::new() }
+        Self { url: fetcher.shown_url(), keys: None, skipped: Vec::new() }
     }
 
     fn tell(&mut self, outcome: &Result<Fetched, FetchError>) {

@@ -70,7 +70,7 @@ async fn nonsense_keeps_the_keys() {
         verifier.verify(&good).await.unwrap();
         // From the start, there are none.
         let (verifier, _clock) = issuer.trusted();
-        assert_eq!(verifier.keys().ready().await, Err(expected));
+        assert_eq!(verifier.ready().await, Err(expected));
     }
     assert_eq!(elsewhere.fetches(), 0, "redirects are not followed");
 }
@@ -83,7 +83,7 @@ async fn a_set_of_exactly_the_size_is_read() {
     for (limit, expected) in [(length, Ok(())), (length - 1, Err(FetchError::TooLarge)), (0, Err(FetchError::TooLarge))]
     {
         let (verifier, _clock) = trusted(RemoteKeys::builder(issuer.url()).max_bytes(limit));
-        assert_eq!(verifier.keys().ready().await, expected);
+        assert_eq!(verifier.ready().await, expected);
     }
 }
 
@@ -105,7 +105,7 @@ async fn an_endless_answer_is_cut_off() {
         ends.fetch_add(1, Ordering::SeqCst);
     });
     let (verifier, _clock) = trusted(RemoteKeys::builder(url).interval(Duration::from_secs(60)));
-    assert_eq!(verifier.keys().ready().await, Err(FetchError::TooLarge));
+    assert_eq!(verifier.ready().await, Err(FetchError::TooLarge));
     eventually(|| closed.load(Ordering::SeqCst) == 1).await;
     let sent = sent.load(Ordering::SeqCst);
     // What the sockets hold on the way counts as sent.

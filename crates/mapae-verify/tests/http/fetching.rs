@@ -52,7 +52,7 @@ async fn the_first_requests_wait_for_one_fetch() {
 async fn an_unknown_key_is_asked_for_once_in_an_interval() {
     let issuer = Issuer::start(&[&KEY]).await;
     let (verifier, clock) = issuer.trusted();
-    verifier.keys().ready().await.unwrap();
+    verifier.ready().await.unwrap();
     assert_eq!(issuer.fetches(), 1);
     issuer.delay(SLOW);
     let (good, unknown) = (token(&KEY, "me"), token(&new_key(), "me"));

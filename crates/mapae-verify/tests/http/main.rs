@@ -4,11 +4,13 @@
 mod answers;
 mod bad_sets;
 mod claims;
+mod feeds;
 mod fetching;
 mod issuer;
 mod layers;
 mod log;
 mod openapi;
+mod revocations;
 mod routes;
 mod support;
 mod tls;

@@ -84,10 +84,10 @@ async fn only_a_trusted_certificate_for_the_host_counts() {
         RemoteKeys::builder(format!("http://localhost:{port}/")),
     ] {
         let (verifier, _clock) = trusted(settings);
-        let error = verifier.keys().ready().await.unwrap_err();
+        let error = verifier.ready().await.unwrap_err();
         assert!(matches!(error, FetchError::NoAnswer(_)), "{error}");
     }
     let (verifier, _clock) = trusted(RemoteKeys::builder(&url));
-    let error = verifier.keys().ready().await.unwrap_err().to_string();
+    let error = verifier.ready().await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "the text says why: {error}");
 }

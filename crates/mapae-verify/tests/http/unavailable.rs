@@ -28,7 +28,7 @@ async fn nowhere() -> (String, std::net::SocketAddr) {
 async fn without_keys_the_answer_is_503() {
     let (url, address) = nowhere().await;
     let (verifier, clock) = trusted(RemoteKeys::builder(url));
-    let error = verifier.keys().ready().await.unwrap_err();
+    let error = verifier.ready().await.unwrap_err();
     assert!(matches!(&error, FetchError::NoAnswer(text) if text.contains("refused")), "{error}");
     assert!(!error.to_string().contains(&address.port().to_string()), "the URL is not in the text: {error}");
     let good = token(&KEY, "me items");
@@ -75,7 +75,7 @@ async fn requests_without_keys_do_not_storm_the_issuer() {
     }
     // Its own first retry can have come meanwhile.
     assert!(issuer.fetches() <= 2, "{}", issuer.fetches());
-    assert_eq!(verifier.keys().ready().await, Err(FetchError::Status(500)));
+    assert_eq!(verifier.ready().await, Err(FetchError::Status(500)));
     issuer.publish(&[&KEY]);
     clock.advance(1);
     verifier.verify(&good).await.unwrap();
@@ -103,7 +103,7 @@ async fn keys_are_kept_for_a_day() {
     clock.advance(1);
     assert_eq!(verifier.verify(&good).await, Err(TokenError::Unavailable));
     assert_eq!(verifier.verify(&unknown).await, Err(TokenError::Unavailable));
-    assert!(matches!(verifier.keys().ready().await, Err(FetchError::NoAnswer(_))));
+    assert!(matches!(verifier.ready().await, Err(FetchError::NoAnswer(_))));
 
     // The old connections may hold the address for a moment.
     let listener = loop {
@@ -126,7 +126,7 @@ async fn nobody_waits_longer_than_a_fetch_may_take() {
     let waiting = async { tokio::join!(verifier.verify(&good), verifier.verify(&good)) };
     let verified = timeout(Duration::from_secs(10), waiting).await.expect("an answer in time");
     assert_eq!(verified, (Err(TokenError::Unavailable), Err(TokenError::Unavailable)));
-    let error = verifier.keys().ready().await.unwrap_err();
+    let error = verifier.ready().await.unwrap_err();
     assert!(error.to_string().contains("timed out"), "{error}");
 }
 

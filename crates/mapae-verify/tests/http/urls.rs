@@ -1,8 +1,8 @@
 //! Where keys may come from.
 
-use mapae_verify::remote::{RemoteKeys, RemoteKeysBuilder, RemoteKeysError};
+use mapae_verify::remote::{RemoteError, RemoteKeys, RemoteKeysBuilder};
 
-fn refusal(settings: RemoteKeysBuilder) -> Option<RemoteKeysError> {
+fn refusal(settings: RemoteKeysBuilder) -> Option<RemoteError> {
     settings.start().err()
 }
 
@@ -27,7 +27,7 @@ async fn only_https_or_this_machine() {
         "http://localhost.example/jwks",
         "http://127.0.0.1.example/jwks",
     ] {
-        assert_eq!(refusal(RemoteKeys::builder(plain)), Some(RemoteKeysError::NotEncrypted), "{plain}");
+        assert_eq!(refusal(RemoteKeys::builder(plain)), Some(RemoteError::NotEncrypted), "{plain}");
     }
     assert_eq!(refusal(RemoteKeys::builder("http://192.0.2.1:1/").allow_plain_http()), None);
     for bad in [
@@ -41,7 +41,7 @@ async fn only_https_or_this_machine() {
         "https://user@auth.example/jwks",
     ] {
         for settings in [RemoteKeys::builder(bad), RemoteKeys::builder(bad).allow_plain_http()] {
-            assert_eq!(refusal(settings), Some(RemoteKeysError::InvalidUrl), "{bad}");
+            assert_eq!(refusal(settings), Some(RemoteError::InvalidUrl), "{bad}");
         }
     }
     let text = RemoteKeys::start("https://user:secret@auth.example/").unwrap_err().to_string();
@@ -53,11 +53,11 @@ async fn certificates_are_checked_at_the_start() {
     let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for pem in ["", "x", bad] {
         let refused = refusal(RemoteKeys::builder("https://localhost:1/").root_certificate(pem));
-        assert!(matches!(refused, Some(RemoteKeysError::Tls(_))), "{pem:?}: {refused:?}");
+        assert!(matches!(refused, Some(RemoteError::Tls(_))), "{pem:?}: {refused:?}");
     }
 }
 
 #[test]
 fn outside_a_runtime() {
-    assert_eq!(refusal(RemoteKeys::builder("http://127.0.0.1:1/")), Some(RemoteKeysError::NoRuntime));
+    assert_eq!(refusal(RemoteKeys::builder("http://127.0.0.1:1/")), Some(RemoteError::NoRuntime));
 }

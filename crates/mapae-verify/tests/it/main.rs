@@ -11,5 +11,6 @@ mod latchset;
 mod policy;
 mod private_keys;
 mod properties;
+mod revocations;
 mod support;
 mod wycheproof;
