@@ -40,7 +40,7 @@ mod algorithm;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod base64;
-#[cfg(all(doctest, feature = "axum", feature = "remote"))]
+#[cfg(all(doctest, feature = "openapi", feature = "remote", feature = "testing", feature = "utoipa"))]
 mod book;
 mod builder;
 mod cache;
@@ -67,6 +67,8 @@ mod scope;
 mod secret;
 mod signing;
 mod subject;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(any(feature = "axum", feature = "remote"))]
 mod token_error;
 mod verified;

@@ -11,22 +11,32 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::{BearerError, ScopedClaims, TokenVerifier};
-use crate::{Claims, ScopeSet};
+use crate::{Claims, ScopeSet, VerifiedToken};
 
 /// A verified token with at least the scopes `S`; dereferences to its claims.
 ///
 /// A handler that takes this is protected: without a token it answers 401, without the scopes 403. As
 /// `Option<Bearer<S>>` it welcomes strangers: no `Authorization` header is `None`, anything else is checked as ever.
 /// The router's state holds the [`TokenVerifier`]. With feature `openapi` the same type documents the route.
+///
+/// The token comes from the `Authorization` header, also on the upgrade request of a WebSocket. Where
+/// [`TokenVerifier::authenticate`] or the layer [`require`](super::require) has let the request pass before, with the
+/// same verifier, it is that token, and nothing is verified again.
 pub struct Bearer<S = (), C = Claims> {
-    claims: Arc<C>,
+    pub(super) token: VerifiedToken<C>,
+    pub(super) verifier: TokenVerifier<C>,
     scopes: PhantomData<fn() -> S>,
 }
 
 impl<S, C> Bearer<S, C> {
     /// The token's claims.
-    pub const fn claims(&self) -> &Arc<C> {
-        &self.claims
+    pub fn claims(&self) -> &Arc<C> {
+        self.token.claims()
+    }
+
+    /// The token, for checking it again later.
+    pub const fn token(&self) -> &VerifiedToken<C> {
+        &self.token
     }
 }
 
@@ -34,19 +44,19 @@ impl<S, C> Deref for Bearer<S, C> {
     type Target = C;
 
     fn deref(&self) -> &C {
-        &self.claims
+        &self.token
     }
 }
 
 impl<S, C> Clone for Bearer<S, C> {
     fn clone(&self) -> Self {
-        Self { claims: Arc::clone(&self.claims), scopes: PhantomData }
+        Self { token: self.token.clone(), verifier: self.verifier.clone(), scopes: PhantomData }
     }
 }
 
 impl<S, C: fmt::Debug> fmt::Debug for Bearer<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Bearer").field(&self.claims).finish()
+        f.debug_tuple("Bearer").field(self.token.claims()).finish()
     }
 }
 
@@ -60,13 +70,9 @@ where
     type Rejection = BearerError;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, BearerError> {
-        let token = bearer_token(&parts.headers)?;
-        let verified = TokenVerifier::<C>::from_ref(state).verify(token).await;
-        let claims = verified.map_err(|error| BearerError::refused::<S>(error))?;
-        if !S::satisfied_by(claims.scopes()) {
-            return Err(BearerError::InsufficientScope { scopes: S::names() });
-        }
-        Ok(Self { claims, scopes: PhantomData })
+        let verifier = TokenVerifier::<C>::from_ref(state);
+        let token = authenticate::<S, C>(parts, &verifier).await?;
+        Ok(Self { token, verifier, scopes: PhantomData })
     }
 }
 
@@ -80,11 +86,28 @@ where
     type Rejection = BearerError;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Option<Self>, BearerError> {
-        if !parts.headers.contains_key(AUTHORIZATION) {
+        let is_stranger = !parts.headers.contains_key(AUTHORIZATION)
+            && TokenVerifier::<C>::from_ref(state).authenticated(&parts.extensions).is_none();
+        if is_stranger {
             return Ok(None);
         }
         <Self as FromRequestParts<State>>::from_request_parts(parts, state).await.map(Some)
     }
+}
+
+/// The token of a request, with at least the scopes `S`.
+pub(super) async fn authenticate<S: ScopeSet, C: ScopedClaims>(
+    parts: &Parts,
+    verifier: &TokenVerifier<C>,
+) -> Result<VerifiedToken<C>, BearerError> {
+    let token = match verifier.authenticated(&parts.extensions) {
+        Some(token) => token,
+        None => {
+            let verified = verifier.verify_token(bearer_token(&parts.headers)?).await;
+            verified.map_err(|error| BearerError::refused::<S>(error))?
+        }
+    };
+    if S::satisfied_by(token.scopes()) { Ok(token) } else { Err(BearerError::InsufficientScope { scopes: S::names() }) }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 §2.1); the scheme's letters may be of any case. The token may be

@@ -32,21 +32,36 @@
 //! }
 //! ```
 //!
+//! [`require`] protects a whole sub-tree, with its fallbacks and files. [`Bearer::ended`] and [`Bearer::until_end`]
+//! close WebSockets and streams of events when their token ends.
+//!
 //! Errors are RFC 9457 problems with a stable `code` unless a router says otherwise: [`error_style`] renders them as
 //! FastAPI does, [`on_error`] as the application wants.
 
 mod bearer;
+mod ended;
 mod error;
+#[cfg(any(feature = "openapi", feature = "utoipa"))]
+mod flow;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod require;
 mod style;
+#[cfg(feature = "utoipa")]
+mod utoipa;
 mod verifier;
 
 pub use bearer::{Bearer, bearer_token};
+pub use ended::{CLOSE_TRY_AGAIN_LATER, CLOSE_UNAUTHORIZED, Ended};
 pub use error::{BearerError, RETRY_SECONDS};
+#[cfg(any(feature = "openapi", feature = "utoipa"))]
+pub use flow::PasswordFlow;
 #[cfg(feature = "openapi")]
-pub use openapi::finish_openapi;
+pub use openapi::{finish_openapi, protect};
+pub use require::{Require, RequireLayer, require};
 pub use style::{ErrorStyle, error_style, on_error};
+#[cfg(feature = "utoipa")]
+pub use utoipa::BearerSecurity;
 pub use verifier::{ScopedClaims, TokenVerifier};
 
 /// The name of the security scheme in OpenAPI documents, as in FastAPI's tutorial.

@@ -5,7 +5,8 @@
 //! [`finish_openapi`] reads and takes away.
 
 use aide::OperationInput;
-use aide::generate::GenContext;
+use aide::axum::ApiRouter;
+use aide::generate::{GenContext, in_context};
 use aide::openapi::{
     Components, HeaderStyle, MediaType, OAuth2Flow, OAuth2Flows, OpenApi, Operation, Parameter, ParameterData,
     ParameterSchemaOrContent, ReferenceOr, Response, SchemaObject, SecurityScheme, StatusCode,
@@ -17,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::Problem;
-use super::{Bearer, BearerError, ErrorStyle, SECURITY_SCHEME};
+use super::{
+    Bearer, BearerError, ErrorStyle, PasswordFlow, SECURITY_SCHEME, ScopedClaims, TokenVerifier, require as layer,
+};
 use crate::{ScopeSet, VerifyError};
 
 /// The member of a parameter that holds its [`Note`].
@@ -34,16 +37,57 @@ struct Note {
 
 impl<S: ScopeSet, C> OperationInput for Bearer<S, C> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        require::<S>(operation);
-        let mut scopes = Vec::new();
-        S::for_each(&mut |name, description| scopes.push((name.to_owned(), description.to_owned())));
-        let note = Note { scopes, refusals: refusals::<S>(ctx) };
-        operation.parameters.push(ReferenceOr::Item(parameter::<S>(&note)));
+        document::<S>(ctx, operation);
     }
 
     fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Vec<(Option<StatusCode>, Response)> {
         refusals::<S>(ctx).into_iter().map(|(status, response)| (Some(StatusCode::Code(status)), response)).collect()
     }
+}
+
+/// Protects the routes that the router has so far by the layer [`require`](super::require), and documents them so: each
+/// asks for the scopes `S` beside its own. What is in the router but not in the document, such as a fallback or files,
+/// is protected as well.
+///
+/// ```
+/// use aide::axum::{ApiRouter, routing::get};
+/// use mapae_verify::axum::{TokenVerifier, protect};
+/// # use mapae_verify::DeclaredScope;
+/// # struct Admin;
+/// # impl DeclaredScope for Admin {
+/// #     const NAME: &'static str = "admin";
+/// #     const DESCRIPTION: &'static str = "";
+/// # }
+///
+/// fn routes(verifier: &TokenVerifier) -> ApiRouter {
+///     let admin = ApiRouter::new().api_route("/users", get(async || "users"));
+///     ApiRouter::new().nest("/admin", protect::<Admin, _, _>(admin, verifier.clone()))
+/// }
+/// ```
+pub fn protect<S, C, State>(router: ApiRouter<State>, verifier: impl Into<TokenVerifier<C>>) -> ApiRouter<State>
+where
+    S: ScopeSet,
+    C: ScopedClaims,
+    State: Clone + Send + Sync + 'static,
+{
+    let documented = router.with_path_items(|mut item| {
+        in_context(|ctx| {
+            for (_, operation) in iter_operations_mut(item.inner_mut()) {
+                document::<S>(ctx, operation);
+            }
+        });
+        item
+    });
+    documented.layer(layer::<S, C>(verifier))
+}
+
+/// Writes down that the operation asks for the scopes `S` beside what it asks for already.
+fn document<S: ScopeSet>(ctx: &mut GenContext, operation: &mut Operation) {
+    require::<S>(operation);
+    let mut scopes = Vec::new();
+    S::for_each(&mut |name, description| scopes.push((name.to_owned(), description.to_owned())));
+    let note = Note { scopes, refusals: refusals::<S>(ctx) };
+    operation.parameters.push(ReferenceOr::Item(parameter::<S>(&note)));
 }
 
 /// Adds the scopes `S` to what the operation asks for: each of its alternatives together with each of these.
@@ -118,7 +162,8 @@ fn parameter<S: ScopeSet>(note: &Note) -> Parameter {
 
 /// Completes a document once all routes are in it. Routes with `Option<Bearer<S>>` are documented as open to
 /// strangers too. The security scheme [`SECURITY_SCHEME`] gets every scope that a route asks for, with its
-/// description; if the document has none of that name, it is added, with the password flow at `token_url`.
+/// description; if the document has none of that name, it is added, with the password flow at a `tokenUrl` or as
+/// [`PasswordFlow`] says.
 ///
 /// ```
 /// # use aide::{axum::ApiRouter, openapi::OpenApi};
@@ -129,7 +174,7 @@ fn parameter<S: ScopeSet>(note: &Note) -> Parameter {
 /// # let _ = router;
 /// # }
 /// ```
-pub fn finish_openapi(api: &mut OpenApi, token_url: &str) {
+pub fn finish_openapi<'a>(api: &mut OpenApi, flow: impl Into<PasswordFlow<'a>>) {
     let mut declared = IndexMap::new();
     let paths = api.paths.iter_mut().flat_map(|paths| paths.paths.values_mut()).filter_map(ReferenceOr::as_item_mut);
     for (_, operation) in paths.flat_map(iter_operations_mut) {
@@ -153,7 +198,7 @@ pub fn finish_openapi(api: &mut OpenApi, token_url: &str) {
             }
         }
     }
-    declare(api, token_url, declared);
+    declare(api, flow.into(), declared);
 }
 
 /// The note in a parameter, and whether the parameter is required.
@@ -163,10 +208,11 @@ fn take_note(parameter: &mut ReferenceOr<Parameter>) -> Option<(Note, bool)> {
     Some((serde_json::from_value(note).ok()?, parameter_data.required))
 }
 
-fn declare(api: &mut OpenApi, token_url: &str, scopes: IndexMap<String, String>) {
+fn declare(api: &mut OpenApi, flow: PasswordFlow<'_>, scopes: IndexMap<String, String>) {
     let schemes = &mut api.components.get_or_insert_with(Components::default).security_schemes;
     let scheme = schemes.entry(SECURITY_SCHEME.to_owned()).or_insert_with(|| {
-        let flow = OAuth2Flow::Password { token_url: token_url.to_owned(), refresh_url: None, scopes: IndexMap::new() };
+        let refresh_url = flow.refresh_url.map(str::to_owned);
+        let flow = OAuth2Flow::Password { token_url: flow.token_url.to_owned(), refresh_url, scopes: IndexMap::new() };
         ReferenceOr::Item(SecurityScheme::OAuth2 {
             flows: OAuth2Flows { password: Some(flow), ..OAuth2Flows::default() },
             description: None,

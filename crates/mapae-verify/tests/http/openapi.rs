@@ -5,7 +5,8 @@ use aide::axum::routing::get;
 use aide::openapi::OpenApi;
 use axum::Router;
 use mapae_verify::AnyOf;
-use mapae_verify::axum::{Bearer, SECURITY_SCHEME, TokenVerifier, finish_openapi};
+use mapae_verify::axum::{Bearer, PasswordFlow, SECURITY_SCHEME, TokenVerifier, finish_openapi, protect};
+use mapae_verify::testing::check_security;
 use serde_json::{Value, json};
 
 use crate::support::{Admin, Items, KEY, Me, Server, token, verifier};
@@ -13,7 +14,15 @@ use crate::support::{Admin, Items, KEY, Me, Server, token, verifier};
 const TOKEN_URL: &str = "https://auth.example/token";
 
 fn document() -> (Router, Value) {
+    let verifier = TokenVerifier::from(verifier());
+    let tree = ApiRouter::new()
+        .api_route("/plain", get(async || "plain").post(async || "posted"))
+        .api_route("/me", get(async |_: Bearer<Me>| "me"))
+        .api_route("/optional-me", get(async |_: Option<Bearer<Me>>| "optional"))
+        .nest("/nested", ApiRouter::new().api_route("/{id}", get(async || "nested")))
+        .fallback(async || "fallback");
     let router = ApiRouter::new()
+        .nest("/items", protect::<Items, _, _>(tree, verifier.clone()))
         .api_route("/open", get(async || "open"))
         .api_route("/any", get(async |_: Bearer| "any"))
         .api_route("/me", get(async |_: Bearer<Me>| "me"))
@@ -22,7 +31,7 @@ fn document() -> (Router, Value) {
         .api_route("/optional", get(async |_: Option<Bearer>| "optional"))
         .api_route("/optional-me", get(async |_: Option<Bearer<Me>>| "optional"))
         .api_route("/mixed", get(async |_: Bearer<Me>, _: Option<Bearer<Items>>| "mixed"))
-        .with_state(TokenVerifier::from(verifier()));
+        .with_state(verifier);
     let mut api = OpenApi::default();
     let router = router.finish_api(&mut api);
     finish_openapi(&mut api, TOKEN_URL);
@@ -54,6 +63,11 @@ fn security_of_every_route() {
         ("/optional", json!([[], "nobody"])),
         ("/optional-me", json!([["me"], "nobody"])),
         ("/mixed", json!([["me", "items"]])),
+        // Behind the layer that asks for `items`, strangers are not welcome any more.
+        ("/items/plain", json!([["items"]])),
+        ("/items/me", json!([["me", "items"]])),
+        ("/items/optional-me", json!([["me", "items"]])),
+        ("/items/nested/{id}", json!([["items"]])),
     ] {
         assert_eq!(security(&document, path), expected, "{path}");
         assert_eq!(document["paths"][path]["get"]["parameters"], Value::Null, "{path}: notes are taken away");
@@ -86,9 +100,28 @@ fn scopes_are_collected_into_the_scheme() {
     let document = serde_json::to_value(api).unwrap();
     let flow = &document["components"]["securitySchemes"][SECURITY_SCHEME]["flows"]["password"];
     assert_eq!(flow["tokenUrl"], "token");
+    assert_eq!(flow["refreshUrl"], Value::Null);
     let names: Vec<_> = flow["scopes"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["items", "me"]);
     assert_eq!(security(&document, "/me"), json!([["me"]]));
+}
+
+#[test]
+fn a_refresh_url_is_written_if_there_is_one() {
+    let mut api = OpenApi::default();
+    finish_openapi(&mut api, PasswordFlow::new("token").refresh_url("oauth2/token"));
+    let document = serde_json::to_value(api).unwrap();
+    let flow = &document["components"]["securitySchemes"][SECURITY_SCHEME]["flows"]["password"];
+    assert_eq!(flow, &json!({ "tokenUrl": "token", "refreshUrl": "oauth2/token", "scopes": {} }));
+}
+
+#[tokio::test]
+async fn what_is_not_documented_is_protected_as_well() {
+    let (router, _) = document();
+    let server = Server::start(router).await;
+    assert_eq!(server.get_as_stranger("/items/unknown").await.status(), 401);
+    assert_eq!(server.get("/items/unknown", &token(&KEY, "me")).await.status(), 403);
+    assert_eq!(server.get("/items/unknown", &token(&KEY, "items")).await.text().await.unwrap(), "fallback");
 }
 
 #[test]
@@ -100,6 +133,8 @@ fn refusals_have_examples() {
         ("/me", &["200", "401", "403"]),
         ("/optional", &["200", "401"]),
         ("/optional-me", &["200", "401", "403"]),
+        ("/items/plain", &["200", "401", "403"]),
+        ("/items/me", &["200", "401", "403"]),
     ] {
         let responses = document["paths"][path]["get"]["responses"].as_object().unwrap();
         let mut codes: Vec<_> = responses.keys().map(String::as_str).collect();
@@ -126,6 +161,8 @@ fn refusals_have_examples() {
 #[tokio::test]
 async fn routes_do_as_documented() {
     let (router, document) = document();
+    let operations = check_security(router.clone(), &document).await.unwrap();
+    assert_eq!(operations, document["paths"].as_object().unwrap().len() + 1, "one path has two");
     let server = Server::start(router).await;
     for path in document["paths"].as_object().unwrap().keys() {
         let alternatives = security(&document, path);
