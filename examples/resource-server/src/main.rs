@@ -1,4 +1,5 @@
-//! A second service that trusts the tokens of a running Mapae: no database and no secret, only its public keys.
+//! A second service that trusts the tokens of a running Mapae: no database and no secret, only its public keys and its
+//! feed of what was revoked.
 //!
 //! ```text
 //! MAPAE_SCOPES='items=Read items.' MAPAE_DEFAULT_SCOPES='me,items' cargo run
@@ -9,9 +10,9 @@ use std::env;
 use std::error::Error;
 
 use axum::{Json, Router, routing::get};
+use mapae_verify::DeclaredScope;
 use mapae_verify::axum::{Bearer, TokenVerifier};
-use mapae_verify::remote::RemoteKeys;
-use mapae_verify::{DeclaredScope, VerifierBuilder};
+use mapae_verify::remote::RemoteVerifier;
 use serde_json::{Value, json};
 
 struct Items;
@@ -38,9 +39,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port: u16 = env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
     let mapae = env::var("MAPAE_URL").unwrap_or_else(|_| "http://127.0.0.1:8080".to_owned());
 
-    let keys = RemoteKeys::start(format!("{mapae}/.well-known/jwks.json"))?;
     // Mapae's address is its name in tokens, as issuer and as audience.
-    let verifier = keys.verifier(|keys| VerifierBuilder::rfc9068(keys, &mapae, &mapae));
+    let verifier = RemoteVerifier::builder(mapae).start()?;
     let app = Router::new()
         .route("/", get(home))
         .route("/whoami", get(whoami))
