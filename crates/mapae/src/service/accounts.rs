@@ -68,6 +68,7 @@ impl Service {
     /// # Errors
     /// [`AccountError`] names every field that cannot be taken, or what is taken already.
     pub async fn add_account(&self, new: NewAccount, scopes: Option<Scopes>) -> Result<User, AccountError> {
+        self.can(|table| table.inserts)?;
         let mut errors = Vec::new();
         if new.email.is_none() && new.username.is_none() {
             errors.push(FieldError::new("email", "missing", "Give an e-mail address or a user name."));
@@ -172,6 +173,7 @@ impl Service {
         current: &SecretText,
         new: &SecretText,
     ) -> Result<(), ChangeError> {
+        self.can(|table| table.sets_password_hash)?;
         let mut errors = Vec::new();
         let current = parse_password("current_password", current, &mut errors);
         let new = parse_password("new_password", new, &mut errors);
@@ -179,22 +181,16 @@ impl Service {
             return Err(AccountError::Invalid(errors).into());
         };
         let id = &principal.user.id;
-        let proven = self.prove_own(principal, &current).await?;
+        let mut proven = self.prove_own(principal, &current).await?;
         let hash = self.accept_new_password("new_password", &new, own_names(&proven.user)).await?;
-        let mut proven = proven;
         let mut tx = self.begin_own(principal, &mut proven).await?;
         match self.directory().table() {
             None => {
                 tx.replace_password_hash(id, None, &hash).await?;
             }
-            // Their database may be the same one, where nobody else writes while a transaction of ours is open. What is
-            // stored there is compared, so a change in between wins.
             Some(table) => {
                 drop(tx);
-                let set = table.set_password_hash(id.as_str(), &proven.hash, &hash).ok_or(AccountError::NotHere)?;
-                if !set.await? {
-                    return Err(AccountError::WrongPassword.into());
-                }
+                self.swap_row_hash(table, principal, &mut proven, &hash).await?;
                 tx = self.store().begin().await?;
                 tx.user_changed(id).await?;
             }
@@ -234,10 +230,10 @@ impl Service {
     }
 
     /// Begins the transaction in which a signed-in person acts on the own account after repeating the password.
-    async fn begin_own(&self, principal: &Principal, proven: &mut Proven) -> Result<Tx, ChangeError> {
+    pub(super) async fn begin_own(&self, principal: &Principal, proven: &mut Proven) -> Result<Tx, ChangeError> {
         match self.begin_proven(proven).await {
             Ok(tx) => {
-                self.still(&tx, principal, Me::NAME).await?;
+                self.still(&tx, Some(&proven.user), principal, Me::NAME).await?;
                 Ok(tx)
             }
             Err(error) => Err(self.password_refused(principal, error).await),
@@ -289,7 +285,7 @@ impl Service {
         by: Option<&Principal>,
     ) -> Result<User, ChangeError> {
         self.settings().scopes.check(&change.grant)?;
-        let mut tx = match by {
+        let tx = match by {
             Some(admin) => self.begin_as(admin, Admin::NAME).await?,
             None => self.store().begin().await?,
         };
@@ -297,33 +293,13 @@ impl Service {
         if locks_out && by.is_some_and(|admin| admin.user.id == *id) {
             return Err(AccountError::OwnAccount.into());
         }
-        let user = self.found_in(&tx, id).await?.ok_or(AccountError::NotFound)?.user;
-        let scopes = user.scopes.union(&change.grant).difference(&change.withdraw);
-        if scopes != user.scopes {
-            self.own_accounts()?;
-            tx.set_scopes(id, &scopes).await?;
-        }
-        if let Some(disabled) = change.disabled {
-            match self.directory().table() {
-                None => {
-                    tx.set_disabled(id, disabled).await?;
-                }
-                // As in `change_password`.
-                Some(table) => {
-                    drop(tx);
-                    if !table.set_active(id.as_str(), !disabled).ok_or(AccountError::NotHere)?.await? {
-                        return Err(AccountError::NotFound.into());
-                    }
-                    tx = self.store().begin().await?;
-                    tx.user_changed(id).await?;
-                }
+        let user = match self.directory().table() {
+            None => administer_own(tx, id, change).await?,
+            Some(table) => {
+                drop(tx);
+                self.administer_row(table, id, change).await?
             }
-            if disabled {
-                tx.end_sessions(id, None).await?;
-            }
-        }
-        let user = self.found_in(&tx, id).await?.ok_or(AccountError::NotFound)?.user;
-        tx.commit().await?;
+        };
         tracing::info!(user = %id, disabled = user.disabled, scopes = %user.scopes, "account administered");
         Ok(user)
     }
@@ -333,6 +309,7 @@ impl Service {
     /// # Errors
     /// [`AccountError`].
     pub async fn set_password(&self, id: &UserId, new: &SecretText) -> Result<(), AccountError> {
+        self.can(|table| table.sets_password_hash)?;
         let mut errors = Vec::new();
         let Some(password) = parse_password("password", new, &mut errors) else {
             return Err(AccountError::Invalid(errors));
@@ -378,7 +355,7 @@ impl Service {
 
     /// What only this service's own table can do.
     fn own_accounts(&self) -> Result<(), AccountError> {
-        if self.directory().table().is_none() { Ok(()) } else { Err(AccountError::NotHere) }
+        self.can(|_| false)
     }
 
     /// Forgets, in every process, what is remembered of a user of the application's own table.
@@ -404,6 +381,24 @@ impl Service {
             },
         )
     }
+}
+
+/// Administers an account of this service's own table.
+async fn administer_own(mut tx: Tx, id: &UserId, change: AdminChange) -> Result<User, ChangeError> {
+    let user = tx.user(id).await?.ok_or(AccountError::NotFound)?;
+    let scopes = user.scopes.union(&change.grant).difference(&change.withdraw);
+    if scopes != user.scopes {
+        tx.set_scopes(id, &scopes).await?;
+    }
+    if let Some(disabled) = change.disabled {
+        tx.set_disabled(id, disabled).await?;
+        if disabled {
+            tx.end_sessions(id, None).await?;
+        }
+    }
+    let user = tx.user(id).await?.ok_or(AccountError::NotFound)?;
+    tx.commit().await?;
+    Ok(user)
 }
 
 fn own_names(user: &User) -> Vec<String> {

@@ -79,19 +79,25 @@ impl Service {
 
     /// Begins the transaction in which somebody does what asks for `scope`, if that is still allowed.
     pub(super) async fn begin_as(&self, principal: &Principal, scope: &'static str) -> Result<Tx, ChangeError> {
-        let tx = self.store().begin().await?;
-        self.still(&tx, principal, scope).await?;
+        let (tx, found) = self.begin_on(&principal.user.id).await?;
+        self.still(&tx, found.map(|found| found.user).as_ref(), principal, scope).await?;
         Ok(tx)
     }
 
-    /// Whether a token that was good when the request began may still be acted on: as the transaction sees it, the
-    /// session lives, the account is active, and it holds the scope, which the token carries. A request may take long,
-    /// and what was known at its beginning may have come from memory.
-    pub(super) async fn still(&self, tx: &Tx, principal: &Principal, scope: &'static str) -> Result<(), ChangeError> {
+    /// Whether a token that was good when the request began may still be acted on: the session lives as the transaction
+    /// sees it, and `user`, the account that was found as it began, is active and holds the scope, which the token
+    /// carries. A request may take long, and what was known at its beginning may have come from memory.
+    pub(super) async fn still(
+        &self,
+        tx: &Tx,
+        user: Option<&User>,
+        principal: &Principal,
+        scope: &'static str,
+    ) -> Result<(), ChangeError> {
         let session = tx.session(&principal.session.id).await?.filter(|session| session.is_live(self.now()));
-        let found = self.found_in(tx, &principal.user.id).await?;
-        let user = found.map(|found| found.user).filter(|user| !user.disabled);
-        let (Some(_), Some(user)) = (session, user) else { return Err(ChangeError::Ended { scope }) };
+        let (Some(_), Some(user)) = (session, user.filter(|user| !user.disabled)) else {
+            return Err(ChangeError::Ended { scope });
+        };
         if !principal.claims.scope.contains(scope) || !user.scopes.contains(scope) {
             return Err(ChangeError::InsufficientScope { scope });
         }

@@ -5,7 +5,7 @@ use mapae_password::{HashText, Password};
 use super::directory::Found;
 use super::passwords::Verdict;
 use super::{NewPasswordError, PoolBusy, Service};
-use crate::domain::{SecretText, User, UserId};
+use crate::domain::{SecretText, Session, User, UserId};
 use crate::store::{StoreError, Tx};
 
 /// Whose password is checked.
@@ -23,7 +23,7 @@ pub(crate) struct Proven {
     pub(crate) user: User,
     /// The stored hash that the password was compared with.
     pub(super) hash: HashText,
-    password: Password,
+    pub(super) password: Password,
 }
 
 /// Why a password was not accepted.
@@ -89,8 +89,8 @@ impl Service {
     pub(crate) async fn begin_proven(&self, proven: &mut Proven) -> Result<Tx, CredentialError> {
         // Ends: it only goes round when somebody else has changed the hash.
         loop {
-            let tx = self.store().begin().await?;
-            let now = self.found_in(&tx, &proven.user.id).await?.ok_or(CredentialError::Refused)?;
+            let (tx, now) = self.begin_on(&proven.user.id).await?;
+            let now = now.ok_or(CredentialError::Refused)?;
             if now.user.disabled {
                 return Err(CredentialError::Refused);
             }
@@ -106,6 +106,35 @@ impl Service {
                 Verdict::Refused => return Err(CredentialError::Refused),
             }
         }
+    }
+
+    /// Lets somebody in whose session is durable. Where the application's own table holds the account, which no
+    /// transaction of ours covers, it is asked once more: whoever disables an account or changes its password there
+    /// ends its sessions afterwards, so a change that this does not see finds the session and ends it.
+    pub(super) async fn confirm(
+        &self,
+        session: &Session,
+        proven: Option<(&HashText, &Password)>,
+    ) -> Result<(), CredentialError> {
+        if self.directory().table().is_none() {
+            return Ok(());
+        }
+        let now = self.found_by_id(&session.user_id).await?.filter(|now| !now.user.disabled);
+        let good = match (now, proven) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(now), Some((hash, _))) if now.hash == *hash => true,
+            (Some(now), Some((_, password))) => {
+                matches!(self.0.passwords.check(Some(&now.hash), true, password).await?, Verdict::Accepted { .. })
+            }
+        };
+        if good {
+            return Ok(());
+        }
+        let mut tx = self.store().begin().await?;
+        tx.end_session(&session.id).await?;
+        tx.commit().await?;
+        Err(CredentialError::Refused)
     }
 }
 

@@ -9,7 +9,7 @@ use mapae_verify::Clock;
 use moka::sync::Cache;
 
 use super::Service;
-use super::user_table::{Row, Table};
+use super::user_table::{Row, Table, corrupt};
 use crate::domain::{User, UserId};
 use crate::store::{Credential, Login, Store, StoreError, Tx};
 
@@ -115,11 +115,10 @@ impl From<Credential> for Found {
 
 /// A row as an account. `asked` is the id that it was asked for by: a table that answers with somebody else is wrong.
 pub(super) fn found(row: Row, asked: Option<&UserId>) -> Result<Found, StoreError> {
-    let corrupt = |why: &str| StoreError::Corrupt { table: "the application's user table", why: why.to_owned() };
-    let id = UserId::new(row.id).ok_or_else(|| corrupt("an id is empty, too long, or holds `:`"))?;
-    if asked.is_some_and(|asked| *asked != id) {
-        return Err(corrupt("by_id answered with another user"));
+    if let Some(asked) = asked {
+        row.is_asked_for(asked.as_str())?;
     }
+    let id = UserId::new(row.id).ok_or_else(|| corrupt("an id is empty, too long, or holds `:`"))?;
     let user = User {
         id,
         username: row.profile.username,
@@ -162,12 +161,19 @@ impl Service {
         }
     }
 
-    /// The account with this id as a transaction sees it. The application's own table is not part of ours, and is read
-    /// beside it.
-    pub(super) async fn found_in(&self, tx: &Tx, id: &UserId) -> Result<Option<Found>, StoreError> {
+    /// Begins a transaction, and the account with this id as it sees it. The application's own table is read before the
+    /// transaction begins, and never asked while one is open: its connections may all be waiting for the one writer.
+    pub(super) async fn begin_on(&self, id: &UserId) -> Result<(Tx, Option<Found>), StoreError> {
         match self.directory() {
-            Directory::Own => Ok(tx.credential(id).await?.map(Found::from)),
-            Directory::Table(_) => self.found_by_id(id).await,
+            Directory::Own => {
+                let tx = self.store().begin().await?;
+                let found = tx.credential(id).await?.map(Found::from);
+                Ok((tx, found))
+            }
+            Directory::Table(_) => {
+                let found = self.found_by_id(id).await?;
+                Ok((self.store().begin().await?, found))
+            }
         }
     }
 

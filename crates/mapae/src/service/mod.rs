@@ -15,6 +15,7 @@ mod noted;
 mod passwords;
 mod refusal_floor;
 pub mod stateless;
+mod table_accounts;
 mod tokens;
 pub mod user_store;
 mod user_table;

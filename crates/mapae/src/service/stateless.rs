@@ -168,8 +168,9 @@ impl<U: StoredUser> Stateless<U> {
     pub(super) async fn authenticate(&self, token: &str) -> Result<Known<U>, AuthenticateError> {
         let claims = self.0.verifier.verify(token)?;
         let id = claims.user_id().ok_or(AuthenticateError::NoSuchUser)?;
-        let found = self.0.users.by_id(&id).await?;
-        let user = found.as_ref().and_then(row).ok_or(AuthenticateError::NoSuchUser)?;
+        let found = self.0.users.by_id(&id).await?.ok_or(AuthenticateError::NoSuchUser)?;
+        found.is_asked_for(&id)?;
+        let user = row(&found).ok_or(AuthenticateError::NoSuchUser)?;
         Ok(Known { user, scopes: claims.scopes(), principal: None })
     }
 }

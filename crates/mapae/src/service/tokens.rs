@@ -75,6 +75,7 @@ impl Service {
         let mut proven = self.check_password(Claimant::Login(login), &password).await?;
         let tx = self.begin_proven(&mut proven).await?;
         let session = self.begin_session(tx, &proven.user).await?;
+        self.confirm(&session, Some((&proven.hash, &proven.password))).await?;
         let response = self.issue(&proven.user, &session, requested).await?;
         self.hooks().after_sign_in(&proven.user, &session).await;
         Ok(response)
@@ -85,11 +86,14 @@ impl Service {
     /// # Errors
     /// [`IssueError`].
     pub async fn mint(&self, user: &UserId, requested: &Scopes) -> Result<TokenResponse, IssueError> {
-        let tx = self.store().begin().await?;
-        let found = self.found_in(&tx, user).await?;
+        let (tx, found) = self.begin_on(user).await?;
         let user = found.map(|found| found.user).filter(|user| !user.disabled).ok_or(IssueError::NoSuchUser)?;
         let session = self.begin_session(tx, &user).await?;
-        self.issue(&user, &session, requested).await
+        match self.confirm(&session, None).await {
+            Ok(()) => self.issue(&user, &session, requested).await,
+            Err(CredentialError::Store(error)) => Err(error.into()),
+            Err(CredentialError::Refused | CredentialError::Busy(_)) => Err(IssueError::NoSuchUser),
+        }
     }
 
     /// Begins a session of this account, which is active as the transaction sees it.

@@ -60,7 +60,8 @@ pub trait UserStore: Send + Sync + 'static {
     /// The user who signs in with this name or address.
     fn by_login(&self, login: &str) -> impl Future<Output = Result<Option<Self::User>, Self::Error>> + Send;
 
-    /// The user whom a token names.
+    /// The user whom a token names, whose [`StoredUser::id`] is exactly this. What cannot be an id of this table, such as
+    /// a word where ids are numbers, is nobody's: `None`, not an error.
     fn by_id(&self, id: &str) -> impl Future<Output = Result<Option<Self::User>, Self::Error>> + Send;
 }
 

@@ -39,6 +39,16 @@ impl Row {
             row: Arc::new(user),
         }
     }
+
+    /// A table that answers with somebody else than it was asked for is wrong, and nobody may act on that.
+    pub(super) fn is_asked_for(&self, id: &str) -> Result<(), StoreError> {
+        if self.id == id { Ok(()) } else { Err(corrupt("by_id answered with another user")) }
+    }
+}
+
+/// The application's own table answered what cannot be.
+pub(super) fn corrupt(why: &str) -> StoreError {
+    StoreError::Corrupt { table: "the application's user table", why: why.to_owned() }
 }
 
 /// A [`UserTable`] of unknown type. Methods of abilities that it lacks answer `None`.

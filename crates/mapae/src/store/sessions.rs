@@ -70,6 +70,21 @@ impl Tx {
         Ok(count)
     }
 
+    /// Ends one session; whether it was not ended yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn end_session(&mut self, id: &str) -> Result<bool, StoreError> {
+        let ended = Entity::update_many()
+            .set(session::ActiveModel { ended_at: Set(Some(self.now())), ..Default::default() })
+            .filter(Column::Id.eq(id))
+            .filter(Column::EndedAt.is_null())
+            .exec(&self.inner)
+            .await?;
+        self.changed(Change::Session(id.to_owned())).await?;
+        Ok(ended.rows_affected == 1)
+    }
+
     pub(super) async fn remove_sessions_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
         Entity::delete_many().filter(Column::ExpiresAt.lt(time)).exec(&self.inner).await?;
         Ok(())
