@@ -4,6 +4,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use crate::formats::{self, Hash};
 use crate::limits::Work;
+use crate::pepper::{self, PepperId, Peppers};
 use crate::{Argon2Params, Costs, Format, FormatSet, HashError, HashText, Limits, Password, Workspace};
 
 /// What to do with password hashes: the format for new ones, those accepted, those to be replaced, and what any may cost.
@@ -23,6 +24,9 @@ pub struct Context {
     pub deprecated: FormatSet,
     /// What one hash may cost, stored or new.
     pub limits: Limits,
+    /// Keys that passwords are HMACed with before they are hashed. Another application that shares the table cannot
+    /// verify such hashes.
+    pub peppers: Peppers,
 }
 
 impl Default for Context {
@@ -41,6 +45,7 @@ impl Context {
             accepted: FormatSet::all(),
             deprecated: FormatSet::all().without(write),
             limits: Limits::default(),
+            peppers: Peppers::default(),
         }
     }
 }
@@ -50,8 +55,15 @@ impl Context {
 pub struct Verification {
     /// The password is the one that was hashed.
     pub matches: bool,
-    /// The stored hash is of a deprecated format or weaker than a new one. Worth acting on only if `matches`.
+    /// The stored hash is of a deprecated format, weaker than a new one, or made with another pepper (or none where
+    /// there is one now). Worth acting on only if `matches`.
     pub needs_rehash: bool,
+}
+
+/// A stored text, taken apart.
+struct Stored {
+    pepper: Option<PepperId>,
+    hash: Hash,
 }
 
 /// Hashes of one class take the same time: one format, with one set of costs.
@@ -69,12 +81,20 @@ impl Context {
     /// and [`HashError::PasswordHasNul`] where the format cannot hold such a password; [`HashError::NoSignerKey`];
     /// [`HashError::OutOfMemory`].
     pub fn hash(&self, password: &Password, salt: &[u8; 16], workspace: &mut Workspace) -> Result<HashText, HashError> {
+        let pepper = self.peppers.current_id();
+        let password = self.peppers.apply(pepper, password)?;
         let mut hash = self.blank(salt);
         hash.scheme().check_writable(password.as_bytes())?;
         self.limits.check(hash.scheme().work(password.as_bytes().len()))?;
         let digest = hash.scheme().derive(password.as_bytes(), workspace)?;
         hash.scheme_mut().set_digest(digest);
-        Ok(HashText::new(hash.scheme().to_string()))
+        Ok(pepper::join(pepper, hash.scheme()))
+    }
+
+    /// The longest password that [`Context::hash`] takes, in bytes; `None` if any that [`Password`] holds. With a
+    /// pepper no format has a limit of its own.
+    pub fn max_password_bytes(&self) -> Option<usize> {
+        self.write.max_password_bytes().filter(|_| self.peppers.current.is_none())
     }
 
     /// Whether the password is the one that was hashed, and whether the hash should be replaced.
@@ -132,7 +152,7 @@ impl Context {
     /// # Errors
     /// As [`Context::verify`].
     pub fn examine(&self, stored: &HashText) -> Result<Format, HashError> {
-        let hash = self.parse(stored)?;
+        let Stored { hash, .. } = self.parse(stored)?;
         self.limits.check(hash.scheme().work(TYPICAL_PASSWORD_BYTES))?;
         Ok(hash.format())
     }
@@ -142,7 +162,7 @@ impl Context {
     /// # Errors
     /// As [`Context::verify`].
     pub fn cost_class(&self, stored: &HashText) -> Result<CostClass, HashError> {
-        let hash = self.parse(stored)?;
+        let Stored { hash, .. } = self.parse(stored)?;
         let work = hash.scheme().work(TYPICAL_PASSWORD_BYTES);
         self.limits.check(work)?;
         Ok(CostClass { format: hash.format(), work })
@@ -152,34 +172,42 @@ impl Context {
     /// take as long as known ones.
     pub fn dummy(&self) -> HashText {
         // A digest of zeros; finding a password for it is as hard as inverting the hash.
-        HashText::new(self.blank(&[0; 16]).scheme().to_string())
+        pepper::join(self.peppers.current_id(), self.blank(&[0; 16]).scheme())
     }
 
-    fn parse(&self, stored: &HashText) -> Result<Hash, HashError> {
-        let hash = formats::parse(stored.as_str())?;
+    fn parse(&self, stored: &HashText) -> Result<Stored, HashError> {
+        let (pepper, text) = pepper::split(stored.as_str())?;
+        let hash = formats::parse(text)?;
         let format = hash.format();
         if format != self.write && !self.accepted.contains(format) {
             return Err(HashError::NotAccepted);
         }
-        Ok(hash)
+        if let Some(id) = pepper {
+            self.peppers.get(id)?;
+        }
+        Ok(Stored { pepper, hash })
     }
 
     fn verify_one_form(
         &self,
-        hash: &Hash,
+        stored: &Stored,
         password: &Password,
         workspace: &mut Workspace,
     ) -> Result<Verification, HashError> {
-        let scheme = hash.scheme();
+        let scheme = stored.hash.scheme();
+        let password = self.peppers.apply(stored.pepper, password)?;
         self.limits.check(scheme.work(password.as_bytes().len()))?;
         let digest = scheme.derive(password.as_bytes(), workspace)?;
         Ok(Verification {
             matches: verify_slices_are_equal(&digest, scheme.digest()).is_ok(),
-            needs_rehash: self.wants_rehash(hash),
+            needs_rehash: self.wants_rehash(stored),
         })
     }
 
-    fn wants_rehash(&self, hash: &Hash) -> bool {
+    fn wants_rehash(&self, Stored { pepper, hash }: &Stored) -> bool {
+        if *pepper != self.peppers.current_id() {
+            return true;
+        }
         if hash.format() == self.write {
             hash.weaker_than(&self.blank(&[0; 16]))
         } else {

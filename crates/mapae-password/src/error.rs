@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::PepperId;
+
 /// Why a password could not be hashed or compared.
 ///
 /// None of these says anything about whether the password was right, and none holds any part of a password or hash.
@@ -13,6 +15,11 @@ pub enum HashError {
     UnknownScheme,
     /// The scheme is known, but the context does not accept it.
     NotAccepted,
+    /// The text names a pepper that the context does not have.
+    UnknownPepper {
+        /// The name, which is no secret.
+        id: PepperId,
+    },
     /// Computing this hash would exceed the limits in memory or time.
     TooExpensive,
     /// The password is longer than is allowed, or than the format to write can hold.
@@ -34,6 +41,9 @@ impl fmt::Display for HashError {
             Self::Malformed => f.write_str("the stored password hash is malformed"),
             Self::UnknownScheme => f.write_str("the stored password hash is of no known scheme"),
             Self::NotAccepted => f.write_str("the stored password hash is of a scheme that is not accepted"),
+            Self::UnknownPepper { id } => {
+                write!(f, "the stored password hash needs the pepper {id}, which is not configured")
+            }
             Self::TooExpensive => f.write_str("the password hash would cost more than the limits"),
             Self::PasswordTooLong { max_bytes } => {
                 write!(f, "the password is longer than {max_bytes} bytes")

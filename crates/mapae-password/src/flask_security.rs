@@ -42,7 +42,7 @@ pub fn hash(
     workspace: &mut Workspace,
 ) -> Result<HashText, HashError> {
     let whole = prehash(password, key);
-    let seen = match context.write.max_password_bytes() {
+    let seen = match context.max_password_bytes() {
         Some(most) => Password::from_derived(whole.as_str().chars().take(most).collect()),
         None => whole,
     };

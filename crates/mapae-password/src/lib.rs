@@ -26,6 +26,7 @@ mod format;
 mod formats;
 pub mod keycloak;
 mod limits;
+mod pepper;
 pub mod policy;
 mod secret;
 mod workspace;
@@ -40,5 +41,6 @@ pub use cost::{Argon2Params, BcryptCost, Costs, Pbkdf2Rounds, ScryptCost, ShaCry
 pub use error::{HashError, InvalidCost};
 pub use format::{Format, FormatSet, UnknownFormat};
 pub use limits::Limits;
+pub use pepper::{Pepper, PepperId, PepperTooShort, Peppers};
 pub use secret::{HashText, Password};
 pub use workspace::Workspace;

@@ -5,6 +5,7 @@
 mod context;
 mod imports;
 mod other_forms;
+mod pepper;
 mod policy;
 mod policy_time;
 mod properties;
