@@ -2,16 +2,30 @@
 //!
 //! Any characters, no composition rules, no expiry: a minimum length, a list of common passwords, an estimate of how
 //! many guesses the password would take, and not the user's own name or address. The list and the estimate are those
-//! of zxcvbn.
+//! of zxcvbn. A list of breached passwords can be added.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use zxcvbn::feedback::Warning;
 
 use crate::Password;
 
+/// Passwords that are known from breaches of other services, by their SHA-1, as Have I Been Pwned publishes them.
+///
+/// SHA-1 only finds the line here; nothing is protected by it.
+pub trait BreachedPasswords: fmt::Debug + Send + Sync {
+    /// Whether the password with this SHA-1 is among them. This may block: it runs where hashes are computed.
+    ///
+    /// # Errors
+    /// Why the list cannot be read. No password is accepted then.
+    fn contains(&self, sha1: &[u8; 20]) -> Result<bool, Box<dyn Error + Send + Sync>>;
+}
+
 /// What a new password must fulfil.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PasswordPolicy {
     /// The fewest characters (Unicode code points, as NIST SP 800-63B counts). 8 is what ASVS 6.2.1 asks for; 15 is
     /// what NIST SP 800-63B-4 wants where a password is the only factor.
@@ -21,11 +35,13 @@ pub struct PasswordPolicy {
     /// How hard to guess. With `None`, only what is guessed within the list of common passwords is refused: those on
     /// it, and what takes no more guesses than it is long.
     pub min_strength: Option<Strength>,
+    /// Passwords that are refused since they are known from breaches.
+    pub breached: Option<Arc<dyn BreachedPasswords>>,
 }
 
 impl Default for PasswordPolicy {
     fn default() -> Self {
-        Self { min_length: 8, max_bytes: Password::MAX_BYTES, min_strength: Some(Strength::Safe) }
+        Self { min_length: 8, max_bytes: Password::MAX_BYTES, min_strength: Some(Strength::Safe), breached: None }
     }
 }
 
@@ -71,6 +87,8 @@ pub enum PolicyViolation {
     TooCommon,
     /// It is or holds the user's own name or address.
     ContainsUserName,
+    /// It is on the list of breached passwords.
+    Breached,
     /// It would take too few guesses.
     TooGuessable {
         /// Why, and what would help, in sentences.
@@ -86,6 +104,7 @@ impl PolicyViolation {
             Self::TooLong { .. } => "too_long",
             Self::TooCommon => "too_common",
             Self::ContainsUserName => "contains_user_name",
+            Self::Breached => "breached",
             Self::TooGuessable { .. } => "too_guessable",
         }
     }
@@ -100,10 +119,41 @@ impl fmt::Display for PolicyViolation {
             }
             Self::TooCommon => f.write_str("This is a very common password."),
             Self::ContainsUserName => f.write_str("Do not use your own name or address in the password."),
+            Self::Breached => f.write_str("This password was stolen from another service before. Choose another."),
             Self::TooGuessable { feedback } => {
                 f.write_str("This password is easy to guess.")?;
                 feedback.iter().try_for_each(|sentence| write!(f, " {sentence}"))
             }
+        }
+    }
+}
+
+/// Why a new password was not accepted.
+#[derive(Debug)]
+pub enum PolicyError {
+    /// It breaks these rules, in a fixed order.
+    Broken(Vec<PolicyViolation>),
+    /// The list of breached passwords cannot be read, so whether the password is on it cannot be told.
+    Unreadable(Box<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(violations) => {
+                let sentences: Vec<String> = violations.iter().map(ToString::to_string).collect();
+                f.write_str(&sentences.join(" "))
+            }
+            Self::Unreadable(error) => write!(f, "the list of breached passwords cannot be read: {error}"),
+        }
+    }
+}
+
+impl Error for PolicyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Broken(_) => None,
+            Self::Unreadable(error) => Some(error.as_ref()),
         }
     }
 }
@@ -140,8 +190,9 @@ impl PasswordPolicy {
     /// This computes for up to some ten milliseconds, and longer the first time: run it where hashes are computed.
     ///
     /// # Errors
-    /// Every rule that is broken, in a fixed order.
-    pub fn check(&self, password: &Password, user_inputs: &[&str]) -> Result<(), Vec<PolicyViolation>> {
+    /// [`PolicyError::Broken`] with every rule that is broken; [`PolicyError::Unreadable`] if no other rule is broken
+    /// and the list of breached passwords cannot be read.
+    pub fn check(&self, password: &Password, user_inputs: &[&str]) -> Result<(), PolicyError> {
         let mut violations = Vec::new();
         let text = password.as_str();
         if text.chars().count() < self.min_length {
@@ -155,7 +206,22 @@ impl PasswordPolicy {
             violations.push(PolicyViolation::ContainsUserName);
         }
         self.check_guessing(text, &inputs, &mut violations);
-        if violations.is_empty() { Ok(()) } else { Err(violations) }
+        match self.is_breached(password) {
+            Ok(false) => {}
+            Ok(true) => violations.push(PolicyViolation::Breached),
+            Err(error) if violations.is_empty() => return Err(PolicyError::Unreadable(error)),
+            // The password is refused either way, and its owner learns why.
+            Err(_) => {}
+        }
+        if violations.is_empty() { Ok(()) } else { Err(PolicyError::Broken(violations)) }
+    }
+
+    fn is_breached(&self, password: &Password) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        let Some(list) = &self.breached else { return Ok(false) };
+        let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
+        let mut sha1 = [0; 20];
+        sha1.copy_from_slice(digest.as_ref());
+        list.contains(&sha1)
     }
 
     fn check_guessing(&self, text: &str, inputs: &[String], violations: &mut Vec<PolicyViolation>) {

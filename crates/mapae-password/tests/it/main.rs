@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail them")]
 
+mod breached;
 mod context;
 mod imports;
 mod other_forms;

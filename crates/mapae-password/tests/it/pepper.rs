@@ -115,7 +115,7 @@ fn near_misses_are_malformed() {
         format!("$mapae-pepper${inner}"),
         format!("$mapae-pepper${}$${inner}", &id.as_str()[1..]),
         format!("$mapae-pepper${id}0${inner}"),
-        format!("$mapae-pepper$가나다라마가$"),
+        "$mapae-pepper$가나다라마가$".to_owned(),
         format!("$mapae-pepper${}${inner}", if upper == id.as_str() { "F000000000000000" } else { &upper }),
         format!("$mapae-pepper${id}$$mapae-pepper${id}${inner}"),
     ] {

@@ -323,6 +323,7 @@ impl From<AccountError> for ApiError {
             AccountError::OwnAccount => Self::new(ErrorCode::OwnAccount, detail),
             AccountError::Scope(_) => Self::validation(vec![FieldProblem::body("grant", "unknown_scope", detail)]),
             AccountError::Busy(_) => Self::too_busy(),
+            AccountError::BreachedList(_) => Self::internal(&error),
             AccountError::Hash(error) => Self::internal(&error),
             AccountError::Store(error) => error.into(),
         }
@@ -349,6 +350,7 @@ impl From<NewPasswordError> for ApiError {
                     .map(|broken| FieldProblem::body("password", broken.code(), broken.to_string()))
                     .collect(),
             ),
+            NewPasswordError::Unreadable(_) => Self::internal(&error),
             NewPasswordError::Busy(_) => Self::too_busy(),
             NewPasswordError::Hash(error @ (HashError::PasswordTooLong { .. } | HashError::PasswordHasNul)) => {
                 Self::validation(vec![FieldProblem::body("password", "value_error", error.to_string())])

@@ -58,6 +58,9 @@ pub enum AccountError {
     /// The hashing queue is full.
     #[error(transparent)]
     Busy(#[from] PoolBusy),
+    /// The list of breached passwords cannot be read, so no new password is accepted.
+    #[error("the list of breached passwords cannot be read: {0}")]
+    BreachedList(Box<dyn std::error::Error + Send + Sync>),
     /// A password could not be hashed.
     #[error(transparent)]
     Hash(mapae_password::HashError),

@@ -1,6 +1,6 @@
 //! Accounts: making, changing and ending them, for their owners and for administrators.
 
-use mapae_password::{HashText, Password};
+use mapae_password::{HashError, HashText, Password};
 use mapae_verify::Scopes;
 
 pub use super::account_error::{AccountError, ChangeError, FieldError};
@@ -371,15 +371,25 @@ impl Service {
         password: &Password,
         inputs: Vec<String>,
     ) -> Result<HashText, AccountError> {
-        self.0.passwords.hash_new(password, self.settings().password_policy, inputs).await.map_err(
-            |error| match error {
+        self.0.passwords.hash_new(password, self.settings().password_policy.clone(), inputs).await.map_err(|error| {
+            match error {
                 NewPasswordError::Refused(violations) => AccountError::Invalid(
                     violations.iter().map(|broken| FieldError::new(field, broken.code(), broken.to_string())).collect(),
                 ),
+                NewPasswordError::Unreadable(error) => AccountError::BreachedList(error),
                 NewPasswordError::Busy(busy) => AccountError::Busy(busy),
+                // What the format that is written cannot hold.
+                NewPasswordError::Hash(HashError::PasswordTooLong { max_bytes }) => {
+                    let message = format!("Use a password of at most {max_bytes} bytes.");
+                    AccountError::Invalid(vec![FieldError::new(field, "too_long", message)])
+                }
+                NewPasswordError::Hash(HashError::PasswordHasNul) => {
+                    let message = "A password cannot hold a NUL character here.";
+                    AccountError::Invalid(vec![FieldError::new(field, "has_nul", message)])
+                }
                 NewPasswordError::Hash(error) => AccountError::Hash(error),
-            },
-        )
+            }
+        })
     }
 }
 

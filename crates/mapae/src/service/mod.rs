@@ -5,6 +5,7 @@ mod account_error;
 pub mod accounts;
 mod authenticate;
 pub mod builder;
+mod breached;
 mod credentials;
 mod directory;
 mod handle;
@@ -26,6 +27,7 @@ use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
 
 pub use authenticate::{AuthenticateError, Principal};
+pub use breached::{BreachedFileError, BreachedPasswordFile};
 pub use credentials::CredentialError;
 pub(crate) use directory::Abilities;
 use directory::Directory;

@@ -1,9 +1,10 @@
 //! Checking and making password hashes, whoever's table they are in.
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::sync::Arc;
 
-use mapae_password::policy::{PasswordPolicy, PolicyViolation};
+use mapae_password::policy::{PasswordPolicy, PolicyError, PolicyViolation};
 use mapae_password::{Context, HashError, HashText, Password, Verification};
 use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
@@ -52,6 +53,9 @@ pub enum NewPasswordError {
     /// It breaks these rules.
     #[error("the password breaks a rule")]
     Refused(Vec<PolicyViolation>),
+    /// The list of breached passwords cannot be read.
+    #[error("the list of breached passwords cannot be read: {0}")]
+    Unreadable(Box<dyn Error + Send + Sync>),
     /// The hashing queue is full.
     #[error(transparent)]
     Busy(#[from] PoolBusy),
@@ -181,7 +185,10 @@ impl Passwords {
     ) -> Result<HashText, NewPasswordError> {
         self.hash_checked(password, move |password| {
             let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-            policy.check(password, &inputs).map_err(NewPasswordError::Refused)
+            policy.check(password, &inputs).map_err(|error| match error {
+                PolicyError::Broken(violations) => NewPasswordError::Refused(violations),
+                PolicyError::Unreadable(error) => NewPasswordError::Unreadable(error),
+            })
         })
         .await
     }

@@ -22,6 +22,8 @@ mod mounted;
 mod openapi;
 mod operate;
 mod pages_in_browser;
+mod password_rules;
+mod peppers;
 mod pool;
 mod properties;
 mod races;
