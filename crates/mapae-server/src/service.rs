@@ -8,6 +8,8 @@ use mapae::domain::{BaseUrl, SystemRng};
 use mapae::settings::{HashPoolSettings, HttpSettings, Signup};
 use mapae::store::{Migrate, OpenError, Store};
 use mapae::{Mapae, Settings};
+use mapae_password::Context;
+use mapae_password::policy::BreachedPasswords;
 use mapae_verify::{Clock, SystemClock};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -45,10 +47,10 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
     settings.signup = if config.signup_open { Signup::Open } else { Signup::Closed };
     settings.scopes = config.scopes.clone();
     settings.default_scopes = config.default_scopes.clone();
-    settings.passwords.argon2 = config.argon2;
-    // What is set on purpose is not too expensive.
-    settings.passwords.limits.max_memory_kib = settings.passwords.limits.max_memory_kib.max(config.argon2.memory_kib());
+    settings.passwords = password_context(config);
     settings.password_policy.min_length = config.password_min_length;
+    settings.password_policy.breached =
+        config.breached_passwords.clone().map(|file| -> Arc<dyn BreachedPasswords> { Arc::new(file) });
     settings.hash_pool = HashPoolSettings { threads: config.hash_threads, queue: config.hash_queue };
     settings.http = HttpSettings {
         body_limit: config.body_limit_bytes,
@@ -57,6 +59,14 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
         ..HttpSettings::default()
     };
     settings
+}
+
+/// How passwords are hashed, and which hashes are accepted.
+pub(crate) fn password_context(config: &Config) -> Context {
+    let mut context = Context { argon2: config.argon2, peppers: config.peppers.clone(), ..Context::default() };
+    // What is set on purpose is not too expensive.
+    context.limits.max_memory_kib = context.limits.max_memory_kib.max(config.argon2.memory_kib());
+    context
 }
 
 /// Starts the service for the server: on an empty place this makes everything.

@@ -1,11 +1,13 @@
 //! The command line, as types. What the commands do is in `commands`.
 
+mod password;
 mod settings;
 
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use password::{PasswordCommand, PasswordHash};
 pub(crate) use settings::SettingFlags;
 
 /// The whole command line.
@@ -49,6 +51,9 @@ pub(crate) enum Command {
     /// Accounts: add, list, show, disable, enable, change passwords, delete, grant scopes.
     #[command(subcommand)]
     User(UserCommand),
+    /// Password hashes: try those of another program, or write one.
+    #[command(subcommand)]
+    Password(PasswordCommand),
     /// Tokens: make one, or see what is in one.
     #[command(subcommand)]
     Token(TokenCommand),

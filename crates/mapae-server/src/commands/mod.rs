@@ -2,6 +2,7 @@
 
 mod config;
 mod db;
+mod hashes;
 mod key;
 mod password;
 mod secret;
@@ -105,6 +106,9 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    if let Command::Password(command) = command {
+        return hashes::run(&config, command);
+    }
     block_on(async {
         match command {
             Command::Serve => serve::serve(config, &again).await,
@@ -115,7 +119,10 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
                 let guessed = config.base_url.is_none();
                 with_service(&config, async |mapae| token::mint(mapae, arguments, guessed).await).await
             }
-            Command::Token(TokenCommand::Inspect(_)) | Command::Secret(_) | Command::Config(_) => Ok(()),
+            Command::Token(TokenCommand::Inspect(_))
+            | Command::Secret(_)
+            | Command::Config(_)
+            | Command::Password(_) => Ok(()),
         }
     })
 }

@@ -1,7 +1,8 @@
 //! From single values to a configuration whose parts fit together.
 
+mod passwords;
+
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use mapae::domain::DeclaredScope;
 use mapae::domain::scope::Admin;
 use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText};
 use mapae::settings::Signing;
-use mapae_password::Argon2Params;
 use mapae_verify::{Algorithm, Scopes};
 use url::{Host, Url};
 
@@ -52,7 +52,9 @@ pub(crate) fn check(
         default_scopes,
         cors_origins: checker.cors_origins(),
         password_min_length: checker.number("password_min_length"),
+        breached_passwords: checker.breached_passwords(),
         argon2: checker.argon2(),
+        peppers: checker.peppers(),
         hash_threads: checker.hash_threads(),
         hash_queue: checker.number("hash_queue"),
         body_limit_bytes: checker.number::<usize>("body_limit_kib") * 1024,
@@ -336,33 +338,6 @@ impl Checker<'_> {
             self.set("cors_origins", Value::List(origins.clone()));
         }
         origins
-    }
-
-    fn hash_threads(&mut self) -> NonZeroUsize {
-        if let Some(threads) = NonZeroUsize::new(self.number("hash_threads")) {
-            return threads;
-        }
-        // Cores that cannot be counted are taken for one.
-        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        if !self.get("hash_threads").is_given() {
-            self.set("hash_threads", Value::Integer(cores.get() as u64));
-        }
-        cores
-    }
-
-    fn argon2(&mut self) -> Argon2Params {
-        let memory_kib: u32 = self.number("argon2_memory_kib");
-        let params = Argon2Params::new(memory_kib, self.number("argon2_iterations"), self.number("argon2_parallelism"));
-        let refused_already = memory_kib == 0;
-        if let (Err(error), false) = (&params, refused_already) {
-            self.refuse("argon2_memory_kib", &format!("cannot be used: {error}"));
-        } else if (1..7_168).contains(&memory_kib) {
-            self.warnings.push(format!(
-                "{} is {memory_kib}: less than OWASP advises, so stolen hashes are cheap to guess.",
-                self.get("argon2_memory_kib").subject()
-            ));
-        }
-        params.unwrap_or_default()
     }
 
     fn first_admin(&mut self) -> Option<FirstAdmin> {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText};
+use mapae::service::BreachedPasswordFile;
 use mapae::settings::Signing;
-use mapae_password::Argon2Params;
+use mapae_password::{Argon2Params, Peppers};
 use mapae_verify::Scopes;
 
 use super::listen::Listen;
@@ -51,7 +52,9 @@ pub(crate) struct Config {
     /// Origins as browsers write them.
     pub(crate) cors_origins: Vec<String>,
     pub(crate) password_min_length: usize,
+    pub(crate) breached_passwords: Option<BreachedPasswordFile>,
     pub(crate) argon2: Argon2Params,
+    pub(crate) peppers: Peppers,
     pub(crate) hash_threads: NonZeroUsize,
     pub(crate) hash_queue: usize,
     pub(crate) body_limit_bytes: usize,

@@ -225,6 +225,30 @@ pub(crate) static SETTINGS: &[Setting] = &[
         ..BASE
     },
     Setting {
+        name: "breached_passwords_file",
+        kind: Kind::Path,
+        default: Default::Unset("none"),
+        help: "File of breached passwords from Have I Been Pwned (SHA-1, sorted by hash), none of which is accepted anew",
+        hints: &["breached_passwords", "pwned_passwords", "hibp", "hibp_file"],
+        ..BASE
+    },
+    Setting {
+        name: "password_pepper",
+        kind: Kind::Secret,
+        default: Default::Unset("none"),
+        help: "Key without which the password hashes in the database are worth nothing to a thief",
+        hints: &["pepper"],
+        ..BASE
+    },
+    Setting {
+        name: "old_password_peppers",
+        kind: Kind::Secret,
+        default: Default::Unset("none"),
+        help: "Peppers that stored hashes still need, separated by blanks, commas or line ends",
+        hints: &["old_pepper", "old_peppers", "old_password_pepper", "password_peppers"],
+        ..BASE
+    },
+    Setting {
         name: "argon2_memory_kib",
         kind: Kind::Integer { min: 8, max: 4_194_304 },
         default: Default::Is("19456"),

@@ -39,6 +39,8 @@ fn every_command_has_help() {
         "user delete",
         "user grant",
         "user ungrant",
+        "password check",
+        "password hash",
         "token mint",
         "token inspect",
         "key list",
@@ -57,9 +59,11 @@ fn every_command_has_help() {
 
 #[test]
 fn no_argument_takes_a_password_or_a_key() {
-    for command in [&["user", "add"][..], &["user", "passwd"], &["serve"]] {
+    for command in [&["user", "add"][..], &["user", "passwd"], &["password", "hash"], &["serve"]] {
         let help = Home::new().run(&[command, &["--help"]].concat(), &[]).stdout;
-        for word in ["--password <", "--secret-key <", "--master-key <", "--password ", "--secret-key "] {
+        for word in
+            ["--password <", "--secret-key <", "--master-key <", "--password-pepper <", "--password ", "--secret-key "]
+        {
             assert!(!help.contains(word), "{word} in {help}");
         }
     }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod config_passwords;
 mod config_refused;
 mod config_secrets;
 mod database;
@@ -9,6 +10,7 @@ mod first_start;
 mod help;
 mod inspect;
 mod kill;
+mod password_hashes;
 mod running;
 mod server;
 mod support;

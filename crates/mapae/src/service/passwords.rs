@@ -85,9 +85,18 @@ impl Passwords {
         let passwords = self.clone();
         tokio::spawn(async move {
             let context = &passwords.0.context;
-            let mut classes = HashSet::new();
+            let (mut classes, mut missing) = (HashSet::new(), HashSet::new());
             for hash in std::iter::once(context.dummy()).chain(in_use.await) {
-                let Ok(class) = context.cost_class(&hash) else { continue };
+                let class = match context.cost_class(&hash) {
+                    Ok(class) => class,
+                    Err(HashError::UnknownPepper { id }) => {
+                        if missing.insert(id) {
+                            tracing::error!(pepper = %id, "accounts need a pepper that is not configured to sign in");
+                        }
+                        continue;
+                    }
+                    Err(_) => continue,
+                };
                 if classes.len() < MAX_CLASSES && classes.insert(class) {
                     passwords.measure(hash).await;
                 }
