@@ -8,15 +8,20 @@ fn matches(stored: &HashText, text: &str) -> bool {
     Context::default().verify(stored, &password(text), &mut Workspace::new()).unwrap().matches
 }
 
-/// The example in the README of github.com/firebase/scrypt.
+/// Salt and hash of the example in the README of github.com/firebase/scrypt.
+const FIREBASE: (&str, &str) =
+    ("42xEC+ixf3L2lw==", "lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==");
+
+pub(crate) fn firebase_text() -> HashText {
+    let params = FirebaseParams::new(FIREBASE_SIGNER_KEY, "Bw==", 8, 14).unwrap();
+    params.hash_text(FIREBASE.0, FIREBASE.1).unwrap()
+}
+
 #[test]
 fn firebase_example() {
     let params = FirebaseParams::new(FIREBASE_SIGNER_KEY, "Bw==", 8, 14).unwrap();
-    let (salt, digest) = (
-        "42xEC+ixf3L2lw==",
-        "lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==",
-    );
-    let stored = params.hash_text(salt, digest).unwrap();
+    let (salt, digest) = FIREBASE;
+    let stored = firebase_text();
     assert!(matches(&stored, "user1password"));
     assert!(!matches(&stored, "user2password"));
     // The API exports in the URL-safe alphabet.
@@ -32,11 +37,11 @@ fn firebase_example() {
 }
 
 /// From the tests of github.com/supabase/auth.
+pub(crate) const GOTRUE: &str = "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=ou9tdYTGyYm8kuR6Dt0Bp0kDuAYoXrK16mbZO4yGwAn3oLspjnN0/c41v8xZnO1n14J3MjKj1b2g6AUCAlFwMw==$C0sHCg9ek77hsg==$zKVTMvnWVw5BBOZNUdnsalx4c4c7y/w7IS5p6Ut2+CfEFFlz37J9huyQfov4iizN8dbjvEJlM5tQaJP84+hfTw==";
+
 #[test]
 fn gotrue_example() {
-    let stored = HashText::new(
-        "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=ou9tdYTGyYm8kuR6Dt0Bp0kDuAYoXrK16mbZO4yGwAn3oLspjnN0/c41v8xZnO1n14J3MjKj1b2g6AUCAlFwMw==$C0sHCg9ek77hsg==$zKVTMvnWVw5BBOZNUdnsalx4c4c7y/w7IS5p6Ut2+CfEFFlz37J9huyQfov4iizN8dbjvEJlM5tQaJP84+hfTw==",
-    );
+    let stored = HashText::new(GOTRUE);
     assert!(matches(&stored, "mytestpassword"));
     assert!(!matches(&stored, "mytestpasswore"));
     let another_hash = stored.as_str().rsplit_once('$').unwrap().0.to_owned() + "$ZGlmZmVyZW50aGFzaA==";
@@ -47,39 +52,43 @@ fn gotrue_example() {
 /// length of 64 bytes, computed with Python's hashlib.
 #[test]
 fn keycloak_pbkdf2() {
-    let examples = [
-        (
-            "pbkdf2-sha256",
-            27_500,
-            "P5rtFkGtPfoaryJ6PizUJw==",
-            "JsfNbCOIdZUbyBJ+BT+VoGI91Ec2rWLOvkLPDaX8e9k=",
-            "password",
-            Format::KeycloakPbkdf2Sha256,
-        ),
-        (
-            "pbkdf2-sha256",
-            27_500,
-            "AGHjXoWftkFxnk/dcZRNnA==",
-            "9qur72LAICdhFeb2SpkJt2jbOYaxJ44g9T+E7bmJXxI=",
-            "user1",
-            Format::KeycloakPbkdf2Sha256,
-        ),
-        LONG[0],
-        LONG[1],
-        LONG[2],
-    ];
-    for (algorithm, hash_iterations, salt, value, text, format) in examples {
-        let credential = Credential { algorithm, hash_iterations, additional_parameters: &[], salt, value };
-        let stored = credential.to_hash_text().unwrap();
-        assert_eq!(Context::default().examine(&stored), Ok(format));
+    for example @ (algorithm, _, _, _, text, format) in PUBLISHED.iter().chain(LONG) {
+        let stored = keycloak_text(example);
+        assert_eq!(Context::default().examine(&stored), Ok(*format));
         assert!(matches(&stored, text), "{algorithm}");
         assert!(!matches(&stored, "another"), "{algorithm}");
     }
 }
 
-type Example = (&'static str, u64, &'static str, &'static str, &'static str, Format);
+/// Algorithm, iterations, salt, value; the password and the format that it becomes.
+pub(crate) type Example = (&'static str, u64, &'static str, &'static str, &'static str, Format);
 
-const LONG: [Example; 3] = [
+pub(crate) fn keycloak_text((algorithm, hash_iterations, salt, value, ..): &Example) -> HashText {
+    let credential =
+        Credential { algorithm, hash_iterations: *hash_iterations, additional_parameters: &[], salt, value };
+    credential.to_hash_text().unwrap()
+}
+
+pub(crate) const PUBLISHED: &[Example] = &[
+    (
+        "pbkdf2-sha256",
+        27_500,
+        "P5rtFkGtPfoaryJ6PizUJw==",
+        "JsfNbCOIdZUbyBJ+BT+VoGI91Ec2rWLOvkLPDaX8e9k=",
+        "password",
+        Format::KeycloakPbkdf2Sha256,
+    ),
+    (
+        "pbkdf2-sha256",
+        27_500,
+        "AGHjXoWftkFxnk/dcZRNnA==",
+        "9qur72LAICdhFeb2SpkJt2jbOYaxJ44g9T+E7bmJXxI=",
+        "user1",
+        Format::KeycloakPbkdf2Sha256,
+    ),
+];
+
+pub(crate) const LONG: &[Example] = &[
     (
         "pbkdf2",
         20_000,

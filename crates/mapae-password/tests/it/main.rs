@@ -4,6 +4,7 @@
 
 mod breached;
 mod context;
+mod docs_table;
 mod imports;
 mod other_forms;
 mod pepper;
@@ -27,8 +28,7 @@ use serde::Deserialize;
 struct Row {
     id: String,
     kind: Kind,
-    #[serde(rename = "source")]
-    _source: String,
+    source: String,
     hash: String,
     password: String,
     matches: bool,

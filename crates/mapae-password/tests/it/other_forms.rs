@@ -1,55 +1,103 @@
-//! Forms that the vectors do not have, made with argon2-cffi 25.1, bcrypt 4.3, passlib 1.7.4, Python's hashlib and
-//! glibc's crypt(3).
+//! Forms that the vectors do not have.
 
 use mapae_password::{Context, Format, HashError, HashText, Workspace};
 
 use crate::password;
 
-const KOREAN: &[(Format, &str)] = &[
-    (Format::Argon2d, "$argon2d$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$gtzm6Y7V8IKtadxjiDuzC0BwRGW/FLkn5CdQLp5l65w"),
-    (Format::Argon2i, "$argon2i$v=16$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$NWBD9zi3w6WuOegEf6OiLP9/x3CLodRSJNv0JoPRCAM"),
+/// Format, what made it, and the hash.
+pub(crate) type Made = (Format, &'static str, &'static str);
+
+const ARGON2: &str = "argon2-cffi 25.1.0";
+const BCRYPT: &str = "bcrypt 4.3.0";
+const GLIBC: &str = "glibc's crypt(3)";
+const HASHLIB: &str = "Python's hashlib";
+const PASSLIB: &str = "passlib 1.7.4";
+const WERKZEUG: &str = "Werkzeug 3.1";
+
+/// Of "비밀번호".
+pub(crate) const KOREAN: &[Made] = &[
+    (
+        Format::Argon2d,
+        ARGON2,
+        "$argon2d$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$gtzm6Y7V8IKtadxjiDuzC0BwRGW/FLkn5CdQLp5l65w",
+    ),
+    (
+        Format::Argon2i,
+        ARGON2,
+        "$argon2i$v=16$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$NWBD9zi3w6WuOegEf6OiLP9/x3CLodRSJNv0JoPRCAM",
+    ),
     // Without a version it is the first.
-    (Format::Argon2i, "$argon2i$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$NWBD9zi3w6WuOegEf6OiLP9/x3CLodRSJNv0JoPRCAM"),
+    (
+        Format::Argon2i,
+        ARGON2,
+        "$argon2i$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$NWBD9zi3w6WuOegEf6OiLP9/x3CLodRSJNv0JoPRCAM",
+    ),
     (
         Format::DjangoArgon2,
+        ARGON2,
         "argon2$argon2d$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$gtzm6Y7V8IKtadxjiDuzC0BwRGW/FLkn5CdQLp5l65w",
     ),
-    (Format::Argon2id, "$argon2id$v=19$m=64,t=1,p=2$c2FsdHNhbHRzYWx0c2FsdA$9EVvEBLd0JbWYrGxY9WxYg"),
+    (Format::Argon2id, ARGON2, "$argon2id$v=19$m=64,t=1,p=2$c2FsdHNhbHRzYWx0c2FsdA$9EVvEBLd0JbWYrGxY9WxYg"),
     (
         Format::Argon2id,
+        ARGON2,
         "$argon2id$v=19$m=64,t=1,p=2$c2FsdHNhbHRzYWx0c2FsdA$IuW3a//19W4USwL4t91DqsWXe1niOGjr/a8sKrZlxgyuqD6iZ5aPB6NoHY4/6ckGWzGzWNdnbYGGunHz7ltOzw",
     ),
-    (Format::Bcrypt2b, "$2b$04$CCCCCCCCCCCCCCCCCCCCC.xphlDm794vdDDupE5t.fJsQsu2OPgh."),
+    (Format::Bcrypt2b, BCRYPT, "$2b$04$CCCCCCCCCCCCCCCCCCCCC.xphlDm794vdDDupE5t.fJsQsu2OPgh."),
     // The same with rubbish in the bits that mean nothing.
-    (Format::Bcrypt2b, "$2b$04$CCCCCCCCCCCCCCCCCCCCC/xphlDm794vdDDupE5t.fJsQsu2OPgh/"),
-    (Format::PasslibBcryptSha256V1, "$bcrypt-sha256$2a,4$NOtDyjOpdEl0hVBktA.j5e$30M5gnSSZTwci7LbbuWRke3ipHSHtGG"),
-    (Format::Scrypt, "$scrypt$ln=5,r=2,p=3$YSBzYWx0IG9mIDE3IGJ5dGU$deDRnMJ+vn4p2zbxGG9YBRTqJiEHiK80XOxC2wh+tNk"),
-    (Format::Pbkdf2Sha1, "$pbkdf2-sha1$i=1000,l=20$MDEyMzQ1Njc4OWFiY2RlZg$RNsyY1q2IhFug8NU3g6TfspMROg"),
+    (Format::Bcrypt2b, BCRYPT, "$2b$04$CCCCCCCCCCCCCCCCCCCCC/xphlDm794vdDDupE5t.fJsQsu2OPgh/"),
+    (
+        Format::PasslibBcryptSha256V1,
+        PASSLIB,
+        "$bcrypt-sha256$2a,4$NOtDyjOpdEl0hVBktA.j5e$30M5gnSSZTwci7LbbuWRke3ipHSHtGG",
+    ),
+    (
+        Format::Scrypt,
+        HASHLIB,
+        "$scrypt$ln=5,r=2,p=3$YSBzYWx0IG9mIDE3IGJ5dGU$deDRnMJ+vn4p2zbxGG9YBRTqJiEHiK80XOxC2wh+tNk",
+    ),
+    (Format::Pbkdf2Sha1, HASHLIB, "$pbkdf2-sha1$i=1000,l=20$MDEyMzQ1Njc4OWFiY2RlZg$RNsyY1q2IhFug8NU3g6TfspMROg"),
     (
         Format::Pbkdf2Sha256,
+        HASHLIB,
         "$pbkdf2-sha256$i=1000,l=32$MDEyMzQ1Njc4OWFiY2RlZg$wY9cNT2GOutd3890EWdJcMNfrd9ifYB98TTtrO3faNs",
     ),
-    (Format::Pbkdf2Sha256, "$pbkdf2-sha256$i=1000$MDEyMzQ1Njc4OWFiY2RlZg$wY9cNT2GOutd3890EWdJcMNfrd9ifYB98TTtrO3faNs"),
+    (
+        Format::Pbkdf2Sha256,
+        HASHLIB,
+        "$pbkdf2-sha256$i=1000$MDEyMzQ1Njc4OWFiY2RlZg$wY9cNT2GOutd3890EWdJcMNfrd9ifYB98TTtrO3faNs",
+    ),
     (
         Format::Pbkdf2Sha512,
+        HASHLIB,
         "$pbkdf2-sha512$i=1000,l=64$MDEyMzQ1Njc4OWFiY2RlZg$qomfG7EghQ5g+OYu6eGWPKP77A0kkKBo0Tv5BzR6SR/npkP1bwhMyDhKbzUmXYuKr1wxBQExxcHpDose4cFeCA",
     ),
     // RustCrypto takes 32 bytes of SHA-512.
     (
         Format::Pbkdf2Sha512,
+        HASHLIB,
         "$pbkdf2-sha512$i=1000,l=32$MDEyMzQ1Njc4OWFiY2RlZg$qomfG7EghQ5g+OYu6eGWPKP77A0kkKBo0Tv5BzR6SR8",
+    ),
+    (Format::WerkzeugPbkdf2Sha1, WERKZEUG, "pbkdf2:sha1:500$NFTHTyIfYgYi3CPP$2ffda6dd6e66c747f754bb973cae70790cbea348"),
+    (
+        Format::WerkzeugPbkdf2Sha512,
+        WERKZEUG,
+        "pbkdf2:sha512:500$GuJN1nDNnfxTxUQb$8a564cd7e3e504de28cae0b4195e50ddbbb4f6dee6608fe02a03711a481fb4f93f44342ef457ea1860b9554fcea2f632eb623da210fc528e34bc040c87779fe2",
     ),
 ];
 
-const HELLO: &[(Format, &str)] = &[
-    (Format::Sha256Crypt, "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"),
-    (Format::Sha256Crypt, "$5$rounds=1000$saltstringsaltst$cSv7nWzgUjd5.cVg4yn64CGOTkcQl1wXTNvW1OSLbZ0"),
+/// Of "Hello world!".
+pub(crate) const HELLO: &[Made] = &[
+    (Format::Sha256Crypt, GLIBC, "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"),
+    (Format::Sha256Crypt, GLIBC, "$5$rounds=1000$saltstringsaltst$cSv7nWzgUjd5.cVg4yn64CGOTkcQl1wXTNvW1OSLbZ0"),
     (
         Format::Sha512Crypt,
+        GLIBC,
         "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
     ),
     (
         Format::Sha512Crypt,
+        GLIBC,
         "$6$rounds=1000$$.iDmP65p8twH4xRklgLM6b3KeMLRiE5OWGUiqIhHf/NGBlIiq.8G4dF5pUKl4NZyp6LUp47BEfZtAmJZfmV07/",
     ),
 ];
@@ -61,7 +109,7 @@ fn matches(stored: &str, text: &str) -> Result<bool, HashError> {
 #[test]
 fn they_verify() {
     for (rows, right) in [(KOREAN, "비밀번호"), (HELLO, "Hello world!")] {
-        for (format, stored) in rows {
+        for (format, _, stored) in rows {
             let examined = Context::default().examine(&HashText::new(*stored));
             assert_eq!(examined, Ok(*format), "{stored}");
             assert_eq!(matches(stored, right), Ok(true), "{stored}");

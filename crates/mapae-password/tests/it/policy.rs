@@ -169,3 +169,29 @@ fn the_longest_password_is_judged_quickly() {
     }
     assert!(start.elapsed() < std::time::Duration::from_secs(10));
 }
+
+/// The list has few passwords of 15 characters; what people make of shorter ones is refused for its strength.
+#[test]
+fn with_15_characters_the_usual_ones_are_refused_too() {
+    let policy = PasswordPolicy { min_length: 15, ..PasswordPolicy::default() };
+    for text in [
+        "123456789012345",
+        "qwertyuiopasdfgh",
+        "passwordpassword",
+        "iloveyouiloveyou",
+        "1q2w3e4r5t6y7u8i",
+        "administrator123",
+        "password12345678",
+        "letmeinletmeinletmein",
+        "zaq12wsxcde34rfv",
+        "0123456789abcdef",
+        "princessprincess",
+        "christopher12345",
+        "Summer2024Summer2024",
+        "1qaz2wsx3edc4rfv",
+    ] {
+        let seen = codes(&policy, text, &[]);
+        assert!(seen == ["too_guessable"] || seen == ["too_common"], "{text:?}: {seen:?}");
+    }
+    assert_eq!(codes(&policy, "tomato violin parking", &[]), [""; 0]);
+}

@@ -6,7 +6,8 @@ use mapae_password::{Context, HashText, Workspace};
 
 use crate::{Kind, password, rows};
 
-const GENEROUS: Duration = Duration::from_millis(1);
+/// Unoptimized on a busy machine; optimized it is under two microseconds.
+const GENEROUS: Duration = Duration::from_micros(200);
 
 #[expect(clippy::disallowed_methods, reason = "the time taken is what is tested")]
 fn quickest_of_five(mut work: impl FnMut()) -> Duration {
@@ -39,6 +40,7 @@ fn bad_rows_are_refused_at_once_and_without_memory() {
         let taken = quickest_of_five(|| {
             assert!(context.verify(&stored, &password, &mut workspace).is_err());
         });
+        println!("{taken:?} {}", row.id);
         assert!(taken < GENEROUS, "{}: {taken:?}", row.id);
         assert!(context.examine(&stored).is_err(), "{}", row.id);
     }
@@ -73,6 +75,7 @@ fn absurd_costs_are_refused_in_every_format() {
             let result = context.verify(&stored, &password, &mut Workspace::new());
             assert_eq!(result, Err(mapae_password::HashError::TooExpensive), "{hash}");
         });
+        println!("{taken:?} {hash}");
         assert!(taken < GENEROUS, "{hash}: {taken:?}");
     }
 }

@@ -14,7 +14,7 @@ fn root() -> PathBuf {
 }
 
 /// Every file with walks. A page that is not here has none, see the test below.
-const WALKED: [&str; 3] = ["README.md", "docs/command-line.md", "docs/configuration.md"];
+const WALKED: [&str; 4] = ["README.md", "docs/command-line.md", "docs/configuration.md", "docs/passwords.md"];
 
 /// The `sh` blocks of a Markdown text, in order.
 fn blocks(markdown: &str) -> Vec<String> {
@@ -80,6 +80,16 @@ fn command_line() {
 fn configuration() {
     let shown = walk("docs/configuration.md");
     assert!(shown.contains("argon2_memory_kib"), "{shown}");
+}
+
+#[test]
+fn passwords() {
+    let shown = walk("docs/passwords.md");
+    let lines: Vec<&str> = shown.lines().collect();
+    let [tried, django, peppered] = lines[..] else { panic!("{shown}") };
+    assert_eq!(tried, "true");
+    assert!(django.starts_with("pbkdf2_sha256$1000000$"), "{shown}");
+    assert!(peppered.starts_with("$mapae-pepper$"), "{shown}");
 }
 
 #[test]
