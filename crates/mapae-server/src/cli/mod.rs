@@ -2,6 +2,7 @@
 
 mod password;
 mod settings;
+mod transfer;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use password::{PasswordCommand, PasswordHash};
 pub(crate) use settings::SettingFlags;
+pub(crate) use transfer::{ImportFormat, UserImport};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -97,6 +99,22 @@ pub(crate) enum UserCommand {
     Grant(UserScopes),
     /// Withdraw scopes from an account.
     Ungrant(UserScopes),
+    /// Write all accounts as JSON lines, with their password hashes: keep the output safe.
+    #[command(after_help = "Example:\n  (umask 077; mapae user export > accounts.jsonl)")]
+    Export,
+    /// Make accounts from JSON lines or CSV, with their ids and password hashes as they are.
+    #[command(
+        long_about = "Make accounts from JSON lines or CSV, with their ids and password hashes as they are.
+
+Members or columns: id, username, email, full_name, disabled, scopes, password_hash, created_at. One of username and email \
+is needed, and password_hash; see docs/passwords.md for the formats. An account that is there already is left as it is, so \
+an import can be run again. Every row that is refused is named on standard error with the reason; then the exit status is 1.",
+        after_help = "Examples:
+  mapae user import accounts.jsonl
+  mapae user import people.csv
+  ssh old-host 'mapae user export' | mapae user import"
+    )]
+    Import(UserImport),
 }
 
 /// Whose account: a user name, an e-mail address, or an id.

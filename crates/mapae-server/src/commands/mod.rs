@@ -2,7 +2,10 @@
 
 mod config;
 mod db;
+mod export;
 mod hashes;
+mod import;
+mod json_lines;
 mod key;
 mod password;
 mod secret;

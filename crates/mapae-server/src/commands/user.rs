@@ -11,7 +11,7 @@ use mapae::service::accounts::{AccountError, AdminChange, NewAccount};
 use mapae_verify::Scopes;
 use serde_json::json;
 
-use super::{Failure, password, print, print_json, sentence};
+use super::{Failure, export, import, password, print, print_json, sentence};
 use crate::cli::{UserAdd, UserCommand, UserDelete, UserList, UserName, UserPasswd, UserScopes, UserShow};
 
 /// Accounts read at once.
@@ -28,6 +28,8 @@ pub(super) async fn run(mapae: &Mapae, command: UserCommand) -> Result<(), Failu
         UserCommand::Delete(arguments) => delete(mapae, arguments).await,
         UserCommand::Grant(arguments) => grant(mapae, arguments, true).await,
         UserCommand::Ungrant(arguments) => grant(mapae, arguments, false).await,
+        UserCommand::Export => export::run(mapae).await,
+        UserCommand::Import(arguments) => import::run(mapae, arguments).await,
     }
 }
 

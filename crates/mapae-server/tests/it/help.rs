@@ -39,6 +39,8 @@ fn every_command_has_help() {
         "user delete",
         "user grant",
         "user ungrant",
+        "user export",
+        "user import",
         "password check",
         "password hash",
         "token mint",

@@ -15,4 +15,5 @@ mod running;
 mod server;
 mod support;
 mod together;
+mod transfer;
 mod walks;

@@ -11,6 +11,7 @@ mod directory;
 mod handle;
 mod hash_pool;
 pub mod hooks;
+pub mod import;
 mod keys;
 mod noted;
 mod passwords;

@@ -7,6 +7,7 @@ mod cache;
 mod data_keys;
 mod entity;
 mod error;
+mod import;
 mod keys;
 mod migrations;
 mod open;
@@ -30,6 +31,7 @@ use tokio::sync::watch as watch_channel;
 
 use cache::Cache;
 pub use error::{OpenError, StoreError};
+pub use import::{Identity, ImportedUser};
 use open::Connections;
 pub use open::{Migrate, SchemaStatus, without_password};
 pub use users::{Credential, Login, UserPage};

@@ -282,16 +282,16 @@ impl Tx {
 }
 
 /// All that a search may find of an account, in one text.
-fn search_text(names: [&Option<String>; 4]) -> String {
+pub(super) fn search_text(names: [&Option<String>; 4]) -> String {
     let names: Vec<String> = names.into_iter().flatten().map(|name| folded(name)).collect();
     names.join("\n")
 }
 
-fn name_columns(name: &UserName) -> (String, String) {
+pub(super) fn name_columns(name: &UserName) -> (String, String) {
     (name.display().to_owned(), name.canonical().to_owned())
 }
 
-fn email_columns(email: &EmailAddress) -> (String, String) {
+pub(super) fn email_columns(email: &EmailAddress) -> (String, String) {
     (email.as_given().to_owned(), email.canonical().to_owned())
 }
 
@@ -309,7 +309,7 @@ fn to_user(row: user::Model) -> Result<User, StoreError> {
     })
 }
 
-fn to_credential(mut row: user::Model) -> Result<Credential, StoreError> {
+pub(super) fn to_credential(mut row: user::Model) -> Result<Credential, StoreError> {
     let hash = HashText::new(std::mem::take(&mut row.password_hash));
     Ok(Credential { user: to_user(row)?, hash })
 }

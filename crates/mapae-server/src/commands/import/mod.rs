@@ -1,0 +1,123 @@
+//! `mapae user import`: accounts from elsewhere, with their ids and hashes as they are.
+
+mod csv_rows;
+mod json_rows;
+mod progress;
+pub(super) mod row;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use mapae::Mapae;
+use mapae::service::import::{ImportOutcome, ImportRow};
+use serde_json::json;
+
+use super::{Failure, print, print_json, sentence};
+use crate::cli::{ImportFormat, UserImport};
+use crate::config::reason;
+use progress::{Counted, Progress};
+
+/// Rows in one transaction: enough that the disk is not waited for too often, few enough that sign-ins beside it do not
+/// wait long.
+const BATCH: usize = 1_000;
+
+/// A row of the source.
+struct SourceRow {
+    /// Where it begins.
+    line: u64,
+    /// For messages, with a comma before it; empty if there is none.
+    id: String,
+    /// The account, or a sentence on why there is none.
+    account: Result<ImportRow, String>,
+}
+
+/// Where rows come from.
+trait Source {
+    /// The next row, `None` at the end. What ends the whole import is a failure.
+    fn next_row(&mut self) -> Result<Option<SourceRow>, Failure>;
+}
+
+/// What became of the rows.
+#[derive(Default)]
+struct Counts {
+    imported: u64,
+    already_there: u64,
+    refused: u64,
+}
+
+pub(super) async fn run(mapae: &Mapae, arguments: UserImport) -> Result<(), Failure> {
+    let file = arguments.file.as_deref().filter(|path| *path != Path::new("-"));
+    let format = arguments.format.unwrap_or_else(|| match file.and_then(Path::extension) {
+        Some(extension) if extension.eq_ignore_ascii_case("csv") => ImportFormat::Csv,
+        _ => ImportFormat::Jsonl,
+    });
+    let (input, bytes): (Box<dyn BufRead>, _) = match file {
+        None => (Box::new(std::io::stdin().lock()), None),
+        Some(path) => {
+            let unreadable =
+                |error| Failure::command(format!("{} cannot be read: {}.", path.display(), reason(&error)));
+            let file = File::open(path).map_err(unreadable)?;
+            let bytes = file.metadata().map_err(unreadable)?.len();
+            (Box::new(BufReader::new(file)), Some(bytes))
+        }
+    };
+    let progress = Progress::new(bytes);
+    let input = Counted::new(input, &progress);
+    let mut source: Box<dyn Source> = match format {
+        ImportFormat::Jsonl => Box::new(json_rows::JsonRows::new(input)),
+        ImportFormat::Csv => Box::new(csv_rows::CsvRows::new(input)?),
+    };
+    let imported = import(mapae, source.as_mut(), &progress).await;
+    progress.end();
+    let counts = imported?;
+    if arguments.output.json {
+        print_json(&json!({
+            "imported": counts.imported,
+            "already_there": counts.already_there,
+            "refused": counts.refused,
+        }))?;
+    } else {
+        print(&format!(
+            "Imported {}; {} were there already; {} were refused.\n",
+            counts.imported, counts.already_there, counts.refused
+        ))?;
+    }
+    if counts.refused == 0 { Ok(()) } else { Err(Failure::Silent) }
+}
+
+async fn import(mapae: &Mapae, source: &mut dyn Source, progress: &Progress) -> Result<Counts, Failure> {
+    let mut counts = Counts::default();
+    loop {
+        let (mut places, mut accounts) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let mut at_end = false;
+        while accounts.len() < BATCH && !at_end {
+            match source.next_row()? {
+                None => at_end = true,
+                Some(SourceRow { line, id, account: Ok(account) }) => {
+                    places.push((line, id));
+                    accounts.push(account);
+                }
+                Some(SourceRow { line, id, account: Err(why) }) => {
+                    counts.refused += 1;
+                    progress.say(&format!("mapae: line {line}{id}: {why}"));
+                }
+            }
+        }
+        let outcomes = mapae.import_accounts(accounts).await.map_err(sentence)?;
+        for ((line, id), outcome) in places.iter().zip(outcomes) {
+            match outcome {
+                ImportOutcome::Imported => counts.imported += 1,
+                ImportOutcome::AlreadyThere => counts.already_there += 1,
+                ImportOutcome::Refused(why) => {
+                    counts.refused += 1;
+                    progress.say(&format!("mapae: line {line}{id}: {why}"));
+                }
+            }
+        }
+        progress.rows(counts.imported + counts.already_there + counts.refused);
+        if at_end {
+            return Ok(counts);
+        }
+    }
+}
