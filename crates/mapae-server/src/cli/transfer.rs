@@ -25,4 +25,6 @@ pub(crate) enum ImportFormat {
     Jsonl,
     /// CSV with a first line of column names, which are those of the members in JSON lines
     Csv,
+    /// The users of a realm, exported by Keycloak as JSON, in one file or in several
+    Keycloak,
 }

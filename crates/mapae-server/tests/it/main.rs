@@ -16,4 +16,5 @@ mod server;
 mod support;
 mod together;
 mod transfer;
+mod transfer_keycloak;
 mod walks;

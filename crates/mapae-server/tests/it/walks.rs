@@ -74,6 +74,7 @@ fn command_line() {
     let shown = walk("docs/command-line.md");
     assert!(shown.contains(r#""users":[{"#), "{shown}");
     assert!(shown.contains("Refused."), "{shown}");
+    assert!(shown.ends_with("Imported 0; 1 were there already; 0 were refused.\n"), "{shown}");
 }
 
 #[test]

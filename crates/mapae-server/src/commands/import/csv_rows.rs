@@ -84,7 +84,7 @@ impl<R: Read> Source for CsvRows<R> {
                 Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
                     let line = error.position().map_or(before, csv::Position::line);
                     let account = Err("The record is not valid UTF-8.".to_owned());
-                    return Ok(Some(SourceRow { line, id: String::new(), account }));
+                    return Ok(Some(SourceRow { place: format!("line {line}"), id: String::new(), account }));
                 }
                 Err(error) => return Err(failure(&error)),
             }
@@ -106,7 +106,7 @@ impl<R: Read> Source for CsvRows<R> {
         } else {
             Err(format!("The record has {fields} fields, but there are {columns} columns."))
         };
-        Ok(Some(SourceRow { line, id, account }))
+        Ok(Some(SourceRow { place: format!("line {line}"), id, account }))
     }
 }
 

@@ -25,7 +25,7 @@ impl<R: BufRead> Source for JsonRows<R> {
             Read::TooLong => (String::new(), Err(format!("The line is longer than {MAX_LINE} bytes."))),
             Read::Line(text) => (shown_id(text), account(text).map(Into::into)),
         };
-        Ok(Some(SourceRow { line, id, account }))
+        Ok(Some(SourceRow { place: format!("line {line}"), id, account }))
     }
 }
 

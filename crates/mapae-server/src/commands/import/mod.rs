@@ -2,6 +2,7 @@
 
 mod csv_rows;
 mod json_rows;
+mod keycloak;
 mod progress;
 pub(super) mod row;
 
@@ -24,8 +25,8 @@ const BATCH: usize = 1_000;
 
 /// A row of the source.
 struct SourceRow {
-    /// Where it begins.
-    line: u64,
+    /// Where it is, as in "line 7".
+    place: String,
     /// For messages, with a comma before it; empty if there is none.
     id: String,
     /// The account, or a sentence on why there is none.
@@ -52,8 +53,8 @@ pub(super) async fn run(mapae: &Mapae, arguments: UserImport) -> Result<(), Fail
         Some(extension) if extension.eq_ignore_ascii_case("csv") => ImportFormat::Csv,
         _ => ImportFormat::Jsonl,
     });
-    let (input, bytes): (Box<dyn BufRead>, _) = match file {
-        None => (Box::new(std::io::stdin().lock()), None),
+    let (input, bytes): (Box<dyn BufRead + Send>, _) = match file {
+        None => (Box::new(BufReader::new(std::io::stdin())), None),
         Some(path) => {
             let unreadable =
                 |error| Failure::command(format!("{} cannot be read: {}.", path.display(), reason(&error)));
@@ -67,6 +68,7 @@ pub(super) async fn run(mapae: &Mapae, arguments: UserImport) -> Result<(), Fail
     let mut source: Box<dyn Source> = match format {
         ImportFormat::Jsonl => Box::new(json_rows::JsonRows::new(input)),
         ImportFormat::Csv => Box::new(csv_rows::CsvRows::new(input)?),
+        ImportFormat::Keycloak => Box::new(keycloak::KeycloakRows::new(input)),
     };
     let imported = import(mapae, source.as_mut(), &progress).await;
     progress.end();
@@ -94,24 +96,24 @@ async fn import(mapae: &Mapae, source: &mut dyn Source, progress: &Progress) -> 
         while accounts.len() < BATCH && !at_end {
             match source.next_row()? {
                 None => at_end = true,
-                Some(SourceRow { line, id, account: Ok(account) }) => {
-                    places.push((line, id));
+                Some(SourceRow { place, id, account: Ok(account) }) => {
+                    places.push((place, id));
                     accounts.push(account);
                 }
-                Some(SourceRow { line, id, account: Err(why) }) => {
+                Some(SourceRow { place, id, account: Err(why) }) => {
                     counts.refused += 1;
-                    progress.say(&format!("mapae: line {line}{id}: {why}"));
+                    progress.say(&format!("mapae: {place}{id}: {why}"));
                 }
             }
         }
         let outcomes = mapae.import_accounts(accounts).await.map_err(sentence)?;
-        for ((line, id), outcome) in places.iter().zip(outcomes) {
+        for ((place, id), outcome) in places.iter().zip(outcomes) {
             match outcome {
                 ImportOutcome::Imported => counts.imported += 1,
                 ImportOutcome::AlreadyThere => counts.already_there += 1,
                 ImportOutcome::Refused(why) => {
                     counts.refused += 1;
-                    progress.say(&format!("mapae: line {line}{id}: {why}"));
+                    progress.say(&format!("mapae: {place}{id}: {why}"));
                 }
             }
         }
