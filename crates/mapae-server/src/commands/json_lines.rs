@@ -44,10 +44,7 @@ impl<R: BufRead> JsonLines<R> {
     /// A sentence, if the input fails.
     pub(super) fn next(&mut self) -> Result<(u64, Read<'_>), Failure> {
         loop {
-            let read = self.read().map_err(|error| {
-                Failure::command(format!("Line {} cannot be read: {}.", self.number, reason(&error)))
-            })?;
-            match read {
+            match self.read_or_fail()? {
                 (false, _) => return Ok((self.number, Read::End)),
                 (true, true) => return Ok((self.number, Read::TooLong)),
                 (true, false) if self.text().is_empty() => {}
@@ -56,9 +53,26 @@ impl<R: BufRead> JsonLines<R> {
         }
     }
 
+    /// The next line as it stands, without its end, and its number.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub(super) fn next_raw(&mut self) -> Result<(u64, Read<'_>), Failure> {
+        Ok(match self.read_or_fail()? {
+            (false, _) => (self.number, Read::End),
+            (true, true) => (self.number, Read::TooLong),
+            (true, false) => (self.number, Read::Line(self.line.strip_suffix(b"\r").unwrap_or(&self.line))),
+        })
+    }
+
     fn text(&self) -> &[u8] {
         let text = self.line.trim_ascii();
         if self.number == 1 { text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text) } else { text }
+    }
+
+    fn read_or_fail(&mut self) -> Result<(bool, bool), Failure> {
+        let read = self.read();
+        read.map_err(|error| Failure::command(format!("Line {} cannot be read: {}.", self.number, reason(&error))))
     }
 
     /// Reads one line without its end: whether there was any, and whether it was too long.

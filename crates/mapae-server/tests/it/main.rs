@@ -17,4 +17,5 @@ mod support;
 mod together;
 mod transfer;
 mod transfer_keycloak;
+mod transfer_supabase;
 mod walks;

@@ -5,6 +5,7 @@ mod json_rows;
 mod keycloak;
 mod progress;
 pub(super) mod row;
+mod supabase;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -17,6 +18,7 @@ use serde_json::json;
 use super::{Failure, print, print_json, sentence};
 use crate::cli::{ImportFormat, UserImport};
 use crate::config::reason;
+use crate::service::clock;
 use progress::{Counted, Progress};
 
 /// Rows in one transaction: enough that the disk is not waited for too often, few enough that sign-ins beside it do not
@@ -68,6 +70,7 @@ pub(super) async fn run(mapae: &Mapae, arguments: UserImport) -> Result<(), Fail
     let mut source: Box<dyn Source> = match format {
         ImportFormat::Jsonl => Box::new(json_rows::JsonRows::new(input)),
         ImportFormat::Csv => Box::new(csv_rows::CsvRows::new(input)?),
+        ImportFormat::Supabase => Box::new(supabase::DumpRows::new(input, clock().now_millis())),
         ImportFormat::Keycloak => Box::new(keycloak::KeycloakRows::new(input)),
     };
     let imported = import(mapae, source.as_mut(), &progress).await;
