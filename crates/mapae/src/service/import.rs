@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use mapae_password::{HashError, HashText};
 use mapae_verify::{ScopeError, Scopes};
 
-use super::Mapae;
+use super::Service;
 use crate::domain::email::EmailAddressError;
 use crate::domain::scope::ScopeCatalogueError;
 use crate::domain::user::{self, FullNameError, NewUser};
@@ -87,7 +87,7 @@ pub enum ImportRefusal {
 /// How often a batch is begun when somebody else takes one of its names meanwhile.
 const ATTEMPTS: usize = 3;
 
-impl Mapae {
+impl Service {
     /// Makes the accounts of these rows in one transaction, except those that are there already and those that are
     /// refused; what became of each, in order. A thousand rows at a time are a good measure.
     ///

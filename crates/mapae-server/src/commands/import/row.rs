@@ -53,7 +53,7 @@ impl From<&Credential> for AccountLine {
             disabled: user.disabled,
             scopes: Some(ScopeList::List(user.scopes.iter().map(|scope| scope.to_string()).collect())),
             password_hash: hash.as_str().to_owned(),
-            created_at: Some(user.created_at),
+            created_at: user.created_at,
         }
     }
 }
