@@ -133,6 +133,11 @@ impl ApiError {
         self.0.code
     }
 
+    /// The fields that cannot be taken, if that is what the error is about.
+    pub fn fields(&self) -> &[FieldProblem] {
+        &self.0.fields
+    }
+
     /// No bearer token was sent.
     pub fn not_authenticated() -> Self {
         Self::new(ErrorCode::NotAuthenticated, "Send an access token: Authorization: Bearer …")

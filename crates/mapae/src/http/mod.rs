@@ -26,6 +26,6 @@ pub use current_user::{CurrentUser, KnownUser};
 #[cfg(feature = "openapi")]
 pub use docs::docs_router;
 pub use error::{ApiError, ErrorCode, FieldProblem};
-pub use form::PasswordRequestForm;
+pub use form::{PasswordRequestForm, StrictPasswordRequestForm};
 pub use routers::app;
 pub use style::{ErrorStyle, error_style, on_error};

@@ -16,7 +16,7 @@ use crate::http::admin::{AccountId, ListParams, ListQuery, UserPath};
 use crate::http::body::JsonBody;
 use crate::http::current_user::{CurrentUser, KnownUser, SignedIn};
 use crate::http::error::{ApiError, ErrorCode, FieldProblem};
-use crate::http::form::{self, PasswordRequestForm};
+use crate::http::form::{self, PasswordRequestForm, StrictPasswordRequestForm};
 use crate::service::account::Account;
 
 type Responses = Vec<(Option<StatusCode>, Response)>;
@@ -82,25 +82,39 @@ impl OperationInput for PasswordRequestForm {
         <Form<form::Documented> as OperationInput>::operation_input(ctx, operation);
     }
 
-    /// In FastAPI's shape, as the tutorials have it.
     fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
-        let example = json!({ "detail": [FieldProblem::missing("username"), FieldProblem::missing("password")] });
-        let media_type = MediaType {
-            schema: Some(SchemaObject {
-                json_schema: ctx.schema.subschema_for::<form::ValidationProblem>(),
-                example: None,
-                external_docs: None,
-            }),
-            example: Some(example),
-            ..MediaType::default()
-        };
-        let response = Response {
-            description: "Fields that are missing or cannot be taken.".to_owned(),
-            content: IndexMap::from_iter([("application/json".to_owned(), media_type)]),
-            ..Response::default()
-        };
-        vec![(Some(StatusCode::Code(ErrorCode::ValidationFailed.status().as_u16())), response)]
+        vec![missing_fields(ctx, &["username", "password"])]
     }
+}
+
+impl OperationInput for StrictPasswordRequestForm {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        <Form<form::StrictlyDocumented> as OperationInput>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
+        vec![missing_fields(ctx, &["grant_type", "username", "password"])]
+    }
+}
+
+/// A 422 in FastAPI's shape, as the tutorials have it.
+fn missing_fields(ctx: &mut GenContext, names: &[&str]) -> (Option<StatusCode>, Response) {
+    let missing: Vec<_> = names.iter().map(|name| FieldProblem::missing(name)).collect();
+    let media_type = MediaType {
+        schema: Some(SchemaObject {
+            json_schema: ctx.schema.subschema_for::<form::ValidationProblem>(),
+            example: None,
+            external_docs: None,
+        }),
+        example: Some(json!({ "detail": missing })),
+        ..MediaType::default()
+    };
+    let response = Response {
+        description: "Fields that are missing or cannot be taken.".to_owned(),
+        content: IndexMap::from_iter([("application/json".to_owned(), media_type)]),
+        ..Response::default()
+    };
+    (Some(StatusCode::Code(ErrorCode::ValidationFailed.status().as_u16())), response)
 }
 
 impl OperationOutput for ApiError {
