@@ -155,7 +155,7 @@ pub enum KeyError {
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The claims did not serialize.
-    #[error("the claims can't be written as JSON")]
+    #[error("the claims can't be written as JSON: {0}")]
     Claims(#[from] serde_json::Error),
     /// The claims are not a JSON object.
     #[error("the claims are not a JSON object")]

@@ -1,8 +1,9 @@
 //! The book's Rust examples, compiled as documentation tests.
 
 macro_rules! chapters {
-    ($($name:ident = $file:literal;)*) => {
+    ($($(#[$condition:meta])? $name:ident = $file:literal;)*) => {
         $(
+            $(#[$condition])?
             #[doc = include_str!(concat!("../../../docs/", $file))]
             #[expect(dead_code, reason = "a place for documentation tests")]
             struct $name;
@@ -14,4 +15,6 @@ chapters! {
     FromFastApi = "from-fastapi.md";
     FromFastApiKorean = "from-fastapi.ko.md";
     Protect = "protect.md";
+    #[cfg(feature = "testing")]
+    Testing = "testing.md";
 }

@@ -24,6 +24,8 @@ mod pages;
 pub mod service;
 pub mod settings;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use domain::{AnyOf, DeclaredScope, ScopeSet};
 pub use http::{CurrentUser, KnownUser};

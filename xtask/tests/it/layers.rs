@@ -18,6 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("service", &["store", "domain", "settings"]),
     ("pages", &["http", "service", "domain", "settings"]),
     ("http", &["pages", "service", "domain", "settings"]),
+    ("testing", &["http", "service", "store", "domain", "settings"]),
 ];
 
 /// A word that only some places may use.

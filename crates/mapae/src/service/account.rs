@@ -6,7 +6,7 @@ use mapae_verify::{ScopeSet, Scopes};
 
 use super::stateless::Stateless;
 use super::user_store::StoredUser;
-use super::{AuthenticateError, Principal, Service, SignInError, TokenResponse};
+use super::{AuthenticateError, IssueError, Principal, Service, SignInError, TokenResponse};
 use crate::domain::{SecretText, User};
 
 /// Whoever a token can speak for: this service's own [`User`], or a row of the application's own table
@@ -43,6 +43,19 @@ pub trait Account: Send + Sync + Sized + 'static {
         token: &str,
     ) -> impl Future<Output = Result<Self::Identity, AuthenticateError>> + Send;
 
+    /// The service with a database behind it, if there is one.
+    fn service(authority: &Self::Authority) -> Option<&Service>;
+
+    /// Issues a token to whoever signs in with this name or address, without a password.
+    ///
+    /// # Errors
+    /// [`IssueError`].
+    fn issue_to(
+        authority: &Self::Authority,
+        login: &str,
+        requested: &Scopes,
+    ) -> impl Future<Output = Result<TokenResponse, IssueError>> + Send;
+
     /// The account itself.
     fn account(identity: &Self::Identity) -> &Self;
 
@@ -51,6 +64,13 @@ pub trait Account: Send + Sync + Sized + 'static {
 
     /// Whether token and account carry the scopes `S`.
     fn allows<S: ScopeSet>(identity: &Self::Identity) -> bool;
+}
+
+impl Service {
+    async fn issue_to(&self, login: &str, requested: &Scopes) -> Result<TokenResponse, IssueError> {
+        let found = self.found_by_login(login).await?.ok_or(IssueError::NoSuchUser)?;
+        self.mint(&found.user.id, requested).await
+    }
 }
 
 impl Account for User {
@@ -76,6 +96,14 @@ impl Account for User {
 
     async fn identify(service: &Service, token: &str) -> Result<Principal, AuthenticateError> {
         service.authenticate(token).await
+    }
+
+    fn service(service: &Service) -> Option<&Service> {
+        Some(service)
+    }
+
+    async fn issue_to(service: &Service, login: &str, requested: &Scopes) -> Result<TokenResponse, IssueError> {
+        service.issue_to(login, requested).await
     }
 
     fn account(principal: &Principal) -> &Self {
@@ -147,6 +175,24 @@ impl<U: StoredUser> Account for U {
                 Ok(Known { user: row, scopes: principal.claims.scope.clone(), principal: Some(principal) })
             }
             TableAuthority::Stateless(stateless) => stateless.authenticate(token).await,
+        }
+    }
+
+    fn service(authority: &TableAuthority<U>) -> Option<&Service> {
+        match authority {
+            TableAuthority::Service(service) => Some(service),
+            TableAuthority::Stateless(_) => None,
+        }
+    }
+
+    async fn issue_to(
+        authority: &TableAuthority<U>,
+        login: &str,
+        requested: &Scopes,
+    ) -> Result<TokenResponse, IssueError> {
+        match authority {
+            TableAuthority::Service(service) => service.issue_to(login, requested).await,
+            TableAuthority::Stateless(stateless) => stateless.issue_to(login, requested).await,
         }
     }
 

@@ -54,8 +54,8 @@ pub struct Profile {
 pub trait UserStore: Send + Sync + 'static {
     /// A row of the table.
     type User: StoredUser;
-    /// What the database reports. It is logged, and the request answered 503.
-    type Error: Error + Send + Sync + 'static;
+    /// What the database reports: an error type, or a boxed one. It is logged, and the request answered 503.
+    type Error: Into<Box<dyn Error + Send + Sync>> + Send;
 
     /// The user who signs in with this name or address.
     fn by_login(&self, login: &str) -> impl Future<Output = Result<Option<Self::User>, Self::Error>> + Send;

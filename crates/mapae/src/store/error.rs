@@ -29,8 +29,8 @@ pub enum StoreError {
 
 impl StoreError {
     /// What a table of the application's own reports.
-    pub(crate) fn foreign(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::UserTable(Box::new(error))
+    pub(crate) fn foreign(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::UserTable(error.into())
     }
 }
 
