@@ -3,11 +3,10 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get, post};
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use example_support::{Result, database, secret_key, serve};
-use mapae::http::fastapi::{FastApi, Token};
-use mapae::http::{ApiError, ErrorCode, PasswordRequestForm};
+use mapae::http::ErrorCode;
+use mapae::http::fastapi::{FastApi, login};
 use mapae::{CurrentUser, Grant, Mapae, StoredUser, TokenClaims, UserStore};
 use mapae_password::{Context, Format};
 use schemars::JsonSchema;
@@ -66,8 +65,6 @@ impl UserStore for Users {
     }
 }
 
-type Auth = Mapae<User>;
-
 #[derive(Serialize, JsonSchema)]
 struct Who {
     #[serde(rename = "User")]
@@ -80,10 +77,6 @@ struct Account {
     id: i64,
 }
 
-async fn login(State(auth): State<Auth>, form: PasswordRequestForm) -> std::result::Result<Json<Token>, ApiError> {
-    Ok(Json(auth.sign_in(&form.username, &form.password, &form.scope).await?.into()))
-}
-
 async fn who(user: CurrentUser<(), User>) -> Json<Who> {
     Json(Who { user: Account { username: user.username.clone(), id: user.id } })
 }
@@ -93,13 +86,11 @@ async fn main() -> Result<()> {
     let db = database("login").await?;
     sqlx::raw_sql(include_str!("users.sql")).execute(&db).await?;
     let passwords = Context::writing(Format::Bcrypt2b);
-    let auth = Auth::stateless(Users(db), secret_key()?).lifetime(20 * 60).passwords(passwords).build()?;
-    let texts = |error: &ApiError| match error.code() {
-        ErrorCode::IncorrectCredentials | ErrorCode::InvalidToken => {
-            Some((StatusCode::UNAUTHORIZED, "Could not validate user."))
-        }
-        _ => None,
-    };
-    let routes = ApiRouter::new().api_route("/token", post(login)).api_route("/", get(who));
-    serve(FastApi::new("Login", routes).errors(texts).finish(auth)).await
+    let auth = Mapae::stateless(Users(db), secret_key()?).lifetime(20 * 60).passwords(passwords).build()?;
+    let routes = ApiRouter::new().api_route("/token", post(login::<User>)).api_route("/", get(who));
+    let refused = "Could not validate user.";
+    let app = FastApi::new("Login", routes)
+        .error(ErrorCode::IncorrectCredentials, StatusCode::UNAUTHORIZED, refused)
+        .error(ErrorCode::InvalidToken, StatusCode::UNAUTHORIZED, refused);
+    serve(app.finish(auth)).await
 }

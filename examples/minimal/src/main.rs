@@ -2,12 +2,10 @@
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::post;
-use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use example_support::{Result, database, secret_key, serve};
-use mapae::http::fastapi::{FastApi, Token};
-use mapae::http::{ApiError, ErrorCode, PasswordRequestForm};
+use mapae::http::ErrorCode;
+use mapae::http::fastapi::{FastApi, login};
 use mapae::{Mapae, StoredUser, SubjectClaims, UserStore};
 use sqlx::{FromRow, SqlitePool};
 
@@ -46,21 +44,16 @@ impl UserStore for Users {
     }
 }
 
-type Auth = Mapae<User>;
-
-async fn login(State(auth): State<Auth>, form: PasswordRequestForm) -> std::result::Result<Json<Token>, ApiError> {
-    Ok(Json(auth.sign_in(&form.username, &form.password, &form.scope).await?.into()))
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
     let db = database("minimal").await?;
     sqlx::raw_sql(include_str!("users.sql")).execute(&db).await?;
-    let auth = Auth::stateless(Users(db), secret_key()?).lifetime(ACCESS_TOKEN_EXPIRE_MINUTES * 60).build()?;
-    let wrong_credentials = |error: &ApiError| {
-        let wrong = error.code() == ErrorCode::IncorrectCredentials;
-        wrong.then_some((StatusCode::BAD_REQUEST, "Incorrect username or password"))
-    };
-    let routes = ApiRouter::new().api_route("/token", post(login));
-    serve(FastApi::new("Minimal", routes).errors(wrong_credentials).finish(auth)).await
+    let auth = Mapae::stateless(Users(db), secret_key()?).lifetime(ACCESS_TOKEN_EXPIRE_MINUTES * 60).build()?;
+    let routes = ApiRouter::new().api_route("/token", post(login::<User>));
+    let app = FastApi::new("Minimal", routes).error(
+        ErrorCode::IncorrectCredentials,
+        StatusCode::BAD_REQUEST,
+        "Incorrect username or password",
+    );
+    serve(app.finish(auth)).await
 }

@@ -43,10 +43,15 @@ pub fn secret_key() -> Result<SigningKey> {
     Ok(SigningKey::hmac_allow_short(None, Algorithm::HS256, &secret)?)
 }
 
-/// The SQLite database `DATABASE_URL`, by default a file named after the example; made if it is missing.
+/// `DATABASE_URL`, by default a SQLite file named after the example.
+pub fn database_url(name: &str) -> String {
+    variable("DATABASE_URL").unwrap_or_else(|| format!("sqlite://example-{name}.db"))
+}
+
+/// The SQLite database at [`database_url`], made if it is missing.
 pub async fn database(name: &str) -> Result<SqlitePool> {
-    let url = variable("DATABASE_URL").unwrap_or_else(|| format!("sqlite://example-{name}.db"));
-    Ok(SqlitePool::connect_with(url.parse::<SqliteConnectOptions>()?.create_if_missing(true)).await?)
+    let options = database_url(name).parse::<SqliteConnectOptions>()?.create_if_missing(true);
+    Ok(SqlitePool::connect_with(options).await?)
 }
 
 /// Serves on `PORT` (8000 unless set) of 127.0.0.1.

@@ -82,10 +82,8 @@ async fn main() -> Result<()> {
     sqlx::raw_sql(include_str!("users.sql")).execute(&db).await?;
     // 15 minutes is the default; the post's login asks for 20.
     let auth = Auth::stateless(Users(db), secret_key()?).lifetime(20 * 60).build()?;
-    let unknown = |error: &ApiError| {
-        let wrong = error.code() == ErrorCode::IncorrectCredentials;
-        wrong.then_some((StatusCode::NOT_FOUND, "User not found"))
-    };
     let routes = ApiRouter::new().api_route("/token", post(login));
-    serve(FastApi::new("Token only", routes).errors(unknown).finish(auth)).await
+    let app = FastApi::new("Token only", routes);
+    let app = app.error(ErrorCode::IncorrectCredentials, StatusCode::NOT_FOUND, "User not found");
+    serve(app.finish(auth)).await
 }

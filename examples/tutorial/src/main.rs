@@ -4,11 +4,10 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get, post};
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use example_support::{Result, database, secret_key, serve};
-use mapae::http::fastapi::{FastApi, Token};
-use mapae::http::{ApiError, ErrorCode, PasswordRequestForm};
+use mapae::http::ErrorCode;
+use mapae::http::fastapi::{FastApi, login};
 use mapae::{CurrentUser, DeclaredScope, KnownUser, Mapae, ScopeSet, StoredUser, SubjectClaims, UserStore};
 use mapae_verify::Scopes;
 use schemars::JsonSchema;
@@ -94,10 +93,6 @@ struct Status {
     status: &'static str,
 }
 
-async fn login(State(auth): State<Auth>, form: PasswordRequestForm) -> std::result::Result<Json<Token>, ApiError> {
-    Ok(Json(auth.sign_in(&form.username, &form.password, &form.scope).await?.into()))
-}
-
 async fn read_users_me<S: ScopeSet>(user: CurrentUser<S, User>) -> Json<User> {
     Json(user.clone())
 }
@@ -112,7 +107,7 @@ async fn read_system_status(_: KnownUser<(), User>) -> Json<Status> {
 
 fn tutorial(auth: Auth) -> axum::Router {
     let routes = ApiRouter::new()
-        .api_route("/token", post(login))
+        .api_route("/token", post(login::<User>))
         .api_route("/users/me/", get(read_users_me::<()>))
         .api_route("/users/me/items/", get(read_own_items::<()>));
     FastApi::new("Tutorial", routes).finish(auth)
@@ -120,15 +115,14 @@ fn tutorial(auth: Auth) -> axum::Router {
 
 fn sequel(auth: Auth) -> axum::Router {
     let routes = ApiRouter::new()
-        .api_route("/token", post(login))
+        .api_route("/token", post(login::<User>))
         .api_route("/users/me/", get(read_users_me::<Me>))
         .api_route("/users/me/items/", get(read_own_items::<(Items, Me)>))
         .api_route("/status/", get(read_system_status));
-    let wrong_credentials = |error: &ApiError| {
-        let wrong = error.code() == ErrorCode::IncorrectCredentials;
-        wrong.then_some((StatusCode::BAD_REQUEST, "Incorrect username or password"))
-    };
-    FastApi::new("Tutorial", routes).scopes::<(Me, Items)>().errors(wrong_credentials).finish(auth)
+    FastApi::new("Tutorial", routes)
+        .scopes::<(Me, Items)>()
+        .error(ErrorCode::IncorrectCredentials, StatusCode::BAD_REQUEST, "Incorrect username or password")
+        .finish(auth)
 }
 
 #[tokio::main]

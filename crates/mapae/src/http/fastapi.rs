@@ -1,15 +1,17 @@
 //! Answering exactly as a FastAPI application does, so that clients of the tutorials need no change.
 
+use std::sync::Arc;
+
 use aide::OperationInput;
 use aide::axum::ApiRouter;
 use aide::generate::GenContext;
 use aide::openapi::{OpenApi, Operation};
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use axum::{Json, Router};
 use mapae_verify::axum::finish_openapi;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,10 +21,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::body::{is_json, read_bytes};
 use super::error::{self, ApiError, ErrorCode, FieldProblem};
+use super::form::PasswordRequestForm;
 use super::style::{ErrorStyle, on_error};
 use super::{docs, openapi};
 use crate::domain::ScopeSet;
-use crate::service::TokenResponse;
+use crate::service::user_store::StoredUser;
+use crate::service::{Mapae, TokenResponse};
 
 /// The largest body that is taken, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -39,12 +43,14 @@ pub struct FastApi<S> {
     scopes: Vec<(&'static str, &'static str)>,
     token_url: &'static str,
     texts: ErrorTexts,
+    answers: Vec<(ErrorCode, StatusCode, &'static str)>,
 }
 
 impl<S: Clone + Send + Sync + 'static> FastApi<S> {
     /// An application of these routes.
     pub fn new(title: &str, routes: ApiRouter<S>) -> Self {
-        Self { title: title.to_owned(), routes, scopes: Vec::new(), token_url: "token", texts: |_| None }
+        let title = title.to_owned();
+        Self { title, routes, scopes: Vec::new(), token_url: "token", texts: |_| None, answers: Vec::new() }
     }
 
     /// Lists these scopes with their descriptions in the security scheme, for *Authorize*.
@@ -61,7 +67,14 @@ impl<S: Clone + Send + Sync + 'static> FastApi<S> {
         self
     }
 
-    /// Answers some errors with another status and `detail`.
+    /// Answers every error of this code with another status and `detail`.
+    #[must_use]
+    pub fn error(mut self, code: ErrorCode, status: StatusCode, detail: &'static str) -> Self {
+        self.answers.push((code, status, detail));
+        self
+    }
+
+    /// Answers some errors with another status and `detail`, where their code alone does not decide.
     #[must_use]
     pub fn errors(mut self, texts: ErrorTexts) -> Self {
         self.texts = texts;
@@ -70,7 +83,12 @@ impl<S: Clone + Send + Sync + 'static> FastApi<S> {
 
     /// The application, ready to be served.
     pub fn finish(self, state: S) -> Router {
-        let texts = self.texts;
+        let (texts, answers) = (self.texts, self.answers);
+        let text = move |error: &ApiError| {
+            let of_code = || answers.iter().find(|(code, ..)| *code == error.code());
+            texts(error).or_else(|| of_code().map(|(_, status, detail)| (*status, *detail)))
+        };
+        let text = Arc::new(text);
         let mut document = openapi::with_password_flow(&self.title, self.token_url, &self.scopes);
         let mut router = self.routes.finish_api(&mut document);
         finish_openapi(&mut document, self.token_url);
@@ -88,7 +106,7 @@ impl<S: Clone + Send + Sync + 'static> FastApi<S> {
             .method_not_allowed_fallback(error::method_not_allowed)
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .layer(CatchPanicLayer::custom(error::panicked))
-            .layer(on_error(move |error| error.clone().with_text(texts(error)).render(ErrorStyle::Detail)))
+            .layer(on_error(move |error| error.clone().with_text(text(error)).render(ErrorStyle::Detail)))
             .with_state(state)
     }
 }
@@ -150,6 +168,17 @@ impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token(…)")
     }
+}
+
+/// The tutorials' `/token`, ready to be mounted: `post(login::<User>)`. It takes the OAuth2 password form.
+///
+/// # Errors
+/// [`ErrorCode::IncorrectCredentials`] above all.
+pub async fn login<U: StoredUser>(
+    State(mapae): State<Mapae<U>>,
+    form: PasswordRequestForm,
+) -> Result<Json<Token>, ApiError> {
+    Ok(Json(mapae.sign_in(&form.username, &form.password, &form.scope).await?.into()))
 }
 
 impl From<TokenResponse> for Token {

@@ -43,9 +43,6 @@ pub trait Account: Send + Sync + Sized + 'static {
         token: &str,
     ) -> impl Future<Output = Result<Self::Identity, AuthenticateError>> + Send;
 
-    /// The service with a database behind it, if there is one.
-    fn service(authority: &Self::Authority) -> Option<&Service>;
-
     /// Issues a token to whoever signs in with this name or address, without a password.
     ///
     /// # Errors
@@ -96,10 +93,6 @@ impl Account for User {
 
     async fn identify(service: &Service, token: &str) -> Result<Principal, AuthenticateError> {
         service.authenticate(token).await
-    }
-
-    fn service(service: &Service) -> Option<&Service> {
-        Some(service)
     }
 
     async fn issue_to(service: &Service, login: &str, requested: &Scopes) -> Result<TokenResponse, IssueError> {
@@ -175,13 +168,6 @@ impl<U: StoredUser> Account for U {
                 Ok(Known { user: row, scopes: principal.claims.scope.clone(), principal: Some(principal) })
             }
             TableAuthority::Stateless(stateless) => stateless.authenticate(token).await,
-        }
-    }
-
-    fn service(authority: &TableAuthority<U>) -> Option<&Service> {
-        match authority {
-            TableAuthority::Service(service) => Some(service),
-            TableAuthority::Stateless(_) => None,
         }
     }
 
