@@ -1,5 +1,6 @@
 //! An application with its own user table, in the same SQLite file as our tables, on a free port of 127.0.0.1.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,15 +62,21 @@ impl StoredUser for Person {
     }
 }
 
+/// Something that happens elsewhere.
+type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The application's own table.
 #[derive(Clone)]
 pub(crate) struct People {
     db: SqlitePool,
     /// SQL that the application runs just before the next change that we ask for.
     pub(crate) just_before: Arc<Mutex<Option<&'static str>>>,
+    /// What happens after the next `by_id` has read its row, and before it answers.
+    pub(crate) meanwhile: Arc<Mutex<Option<Meanwhile>>>,
     /// `by_id` answers with somebody else.
     pub(crate) confuses: Arc<AtomicBool>,
-    /// Asks in each call for the file's one write lock, with this connection, and counts how often it was not free.
+    /// Asks in each call for the file's one write lock, with this connection, and counts how often it does not get free
+    /// although the caller waits.
     pub(crate) probe: Option<SqlitePool>,
     pub(crate) not_free: Arc<AtomicU32>,
 }
@@ -77,8 +84,9 @@ pub(crate) struct People {
 impl People {
     /// On this database; and the tables that it needs.
     pub(crate) fn new(db: SqlitePool) -> (Self, &'static str) {
-        let (just_before, confuses, not_free) = (Arc::default(), Arc::default(), Arc::default());
-        (Self { db, just_before, confuses, probe: None, not_free }, TABLES)
+        let (just_before, meanwhile) = (Arc::default(), Arc::default());
+        let (confuses, not_free) = (Arc::default(), Arc::default());
+        (Self { db, just_before, meanwhile, confuses, probe: None, not_free }, TABLES)
     }
 
     async fn called(&self) {
@@ -112,7 +120,12 @@ impl UserStore for People {
         self.called().await;
         let is = if self.confuses.load(Ordering::SeqCst) { "<>" } else { "=" };
         let query = sqlx::AssertSqlSafe(format!("SELECT * FROM people WHERE id {is} ?"));
-        sqlx::query_as(query).bind(id).fetch_optional(&self.db).await
+        let found = sqlx::query_as(query).bind(id).fetch_optional(&self.db).await;
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        found
     }
 }
 
@@ -261,7 +274,8 @@ impl OwnApp {
         let (mut people, tables) = People::new(db.clone());
         sqlx::raw_sql(tables).execute(&db).await.unwrap();
         if start.probe {
-            people.probe = Some(pool(&path, 1, Duration::ZERO).await);
+            // A transaction that was dropped is undone by a thread of its own, within a moment.
+            people.probe = Some(pool(&path, 1, Duration::from_secs(1)).await);
         }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

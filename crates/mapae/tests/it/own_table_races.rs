@@ -8,7 +8,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::own_app::{OwnApp, Start};
+use crate::own_app::{OwnApp, Start, hash};
 use crate::server::{PASSWORD, expect, problem};
 
 async fn sign_up(app: &OwnApp, body: &Value) -> Response {
@@ -161,6 +161,35 @@ async fn no_sign_in_slips_past_a_disabling() {
         disable(false).await;
     }
     println!("{before} sign-ins came before a disabling and {after} after it");
+}
+
+/// The row was read, and the session is about to begin, when an administrator disables the account and ends its sessions.
+#[tokio::test]
+async fn a_session_that_begins_just_after_a_disabling_ends_at_once() {
+    let app = OwnApp::start().await;
+    let admin = app.administrator().await;
+    let disable = app.request("PATCH", "/admin/users/id-ann").bearer_auth(&admin).json(&json!({ "disabled": true }));
+    let disabled = async move { assert_eq!(disable.send().await.unwrap().status(), 200) };
+    *app.people.meanwhile.lock().unwrap() = Some(Box::pin(disabled));
+    problem(app.try_sign_in("ann", PASSWORD).await, StatusCode::UNAUTHORIZED, "incorrect_credentials").await;
+    assert!(app.people.meanwhile.lock().unwrap().is_none(), "it happened");
+    assert_eq!(app.open_sessions().await, 1, "the administrator's");
+}
+
+/// The same for another password, which the application sets; the same password in another hash refuses nobody.
+#[tokio::test]
+async fn a_session_that_begins_just_after_a_password_change_ends_at_once() {
+    let app = OwnApp::start().await;
+    for (password, status, sessions) in [(PASSWORD, 200, 1), ("the password of theirs", 401, 1)] {
+        let (db, hash) = (app.db.clone(), hash(password, 16));
+        let changed = async move {
+            sqlx::query("UPDATE people SET hash = ?").bind(hash).execute(&db).await.unwrap();
+        };
+        *app.people.meanwhile.lock().unwrap() = Some(Box::pin(changed));
+        assert_eq!(app.try_sign_in("ann", PASSWORD).await.status(), status);
+        assert!(app.people.meanwhile.lock().unwrap().is_none(), "it happened");
+        assert_eq!(app.open_sessions().await, sessions);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
