@@ -14,6 +14,7 @@ macro_rules! chapters {
 chapters! {
     FromFastApi = "from-fastapi.md";
     FromFastApiKorean = "from-fastapi.ko.md";
+    OwnTable = "own-table.md";
     Protect = "protect.md";
     #[cfg(feature = "testing")]
     Testing = "testing.md";
