@@ -1,8 +1,12 @@
 //! `mapae user import` and `export`.
 
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::server::{PASSWORD, Server};
+use crate::server::{PASSWORD, Server, now};
 use crate::support::{Ended, Home};
 
 /// bcrypt of "secret", as passlib writes it.
@@ -245,4 +249,25 @@ fn batches_are_seamless() {
         assert!(ended.stderr.contains(&format!("line {line}, id {line}: ")), "{}", ended.stderr);
     }
     assert_eq!(export(&home).len(), 2_497);
+}
+
+#[test]
+fn an_import_that_was_killed_is_run_again() {
+    let home = Home::migrated();
+    let rows: Vec<Value> = (1..=2_500)
+        .map(|number| json!({ "id": number, "email": format!("u{number}@example.com"), "password_hash": BCRYPT }))
+        .collect();
+    let mut child = home.command(&["user", "import"], &[]).stdin(Stdio::piped()).spawn().expect("mapae runs");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(lines(&rows).as_bytes()).expect("input is read");
+    // The third batch waits for more.
+    let deadline = now() + Duration::from_secs(60);
+    while export(&home).len() < 2_000 {
+        assert!(now() < deadline, "two batches are imported");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it can be waited for");
+    assert_eq!(import(&home, &[], &lines(&rows)).stdout, done(500, 2_000, 0));
+    assert_eq!(export(&home).len(), 2_500);
 }
