@@ -49,7 +49,7 @@ fn check_all(listed: &[Sha1], list: &BreachedPasswordFile) {
 
 #[test]
 fn every_line_of_a_file_is_found_and_nothing_else() {
-    for count in [1, 2, 60, 90, 100, 200, 3_000] {
+    for count in [1, 2, 60, 90, 100, 200, 600] {
         let listed = some(count);
         for end in ["\n", "\r\n"] {
             for counted in [true, false] {
@@ -135,7 +135,7 @@ fn a_file_of_many_gigabytes_is_not_read_through() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn a_search_agrees_with_a_set(
