@@ -10,6 +10,7 @@ use mapae_verify::remote::RemoteKeys;
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::feeds::FeedIssuer;
 use crate::issuer::{Issuer, trusted};
 use crate::support::{KEY, eventually, new_key, token};
 
@@ -48,8 +49,8 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(issuer: &Issuer) -> Self {
-        Self { url: issuer.url(), start: LOG.0.lock().unwrap().len() }
+    fn of(url: impl Into<String>) -> Self {
+        Self { url: url.into(), start: LOG.0.lock().unwrap().len() }
     }
 
     fn about(&self, what: &str) -> Vec<String> {
@@ -61,7 +62,7 @@ impl Lines {
 #[tokio::test]
 async fn changes_are_told_once() {
     let issuer = Issuer::start(&[]).await;
-    let lines = Lines::of(&issuer);
+    let lines = Lines::of(issuer.url());
     let secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
     let forged = "k\n2026 INFO forged";
     let bad = [
@@ -101,4 +102,28 @@ async fn changes_are_told_once() {
     for hidden in [secret, "credential", "hidden", token.as_str()] {
         assert_eq!(lines.about(hidden), [""; 0]);
     }
+}
+
+#[tokio::test]
+async fn a_feed_that_fails_is_told_when_that_changes() {
+    let issuer = FeedIssuer::start().await;
+    let lines = Lines::of(issuer.url());
+    let url = format!("{}/.well-known/revocations?credential=hidden", issuer.url());
+    let verifier = issuer.trusted().revocations(|feed| feed.url(url)).start().unwrap();
+    verifier.ready().await.unwrap();
+    issuer.fetched_anew().await;
+    issuer.publish_text(&token(&KEY, "me"));
+    issuer.fetched_anew().await;
+    issuer.clock.advance(300);
+    issuer.fetched_anew().await;
+    issuer.publish(2, |_| {});
+    eventually(|| lines.about("revocations are fetched").len() == 2).await;
+
+    let told = lines.about("revocations");
+    assert_eq!(told.len(), 4, "{told:#?}");
+    assert!(told[0].contains("INFO") && told[3].contains("INFO"), "{told:#?}");
+    assert!(told[1].contains("WARN") && told[1].contains("wrong type of token"), "{}", told[1]);
+    assert!(told[1].contains("the last ones are kept") && told[1].contains("seconds=300"), "{}", told[1]);
+    assert!(told[2].contains("ERROR") && told[2].contains("tokens are refused"), "{}", told[2]);
+    assert_eq!(lines.about("hidden"), [""; 0]);
 }

@@ -1,7 +1,10 @@
 //! The feed of revocations: what is written, what is read, and what is refused.
 
 use mapae_verify::revocations::{Entries, FEED_TYPE, Feed, FeedError, MAX_FEED_LENGTH};
-use mapae_verify::{Algorithm, RegisteredView, Revocations, SignError, SigningKey, VerifierBuilder, VerifyError};
+use mapae_verify::{
+    Algorithm, KeySet, RegisteredView, Revocations, SignError, SigningKey, VerificationKey, VerifierBuilder,
+    VerifyError,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -75,6 +78,24 @@ fn the_format_is_as_described() {
     ]
     .concat();
     assert_eq!(decode(body), expected);
+}
+
+/// Made with PyJWT 2.15, hashlib and json, as described.
+#[test]
+fn other_programs_can_write_one() {
+    let text = "eyJhbGciOiJFZERTQSIsImtpZCI6ImZlZWQiLCJ0eXAiOiJtYXBhZS1yZXZvY2F0aW9ucytqd3QifQ.HnsiaXNzIjogImh0dHBzOi8v\
+                YXV0aC5leGFtcGxlIiwgImlhdCI6IDE4MDAwMDAwMDAsICJleHAiOiAxODAwMDAwMzAwLCAic2VxIjogNywgInNpZHMiOiAxLCAianRp\
+                cyI6IDAsICJraWRzIjogMCwgInN1YnMiOiBbWzE4MDAwMDAwMDEsIDFdXX0Kq4R2RWlh_z8LU_Kiw54.uWjY9dXeeh_t69GYFtkQ8hJA\
+                BJ07Et4PIGB5V6kHtoE00rS4jhzsJTeXFT9_7lZKSB5xrw1OUzq0WTNdUORNCw";
+    let jwk =
+        json!({ "kty": "OKP", "crv": "Ed25519", "kid": "feed", "x": "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg" });
+    let key = VerificationKey::from_jwk(&serde_json::from_value(jwk).unwrap()).unwrap();
+    let keys = KeySet::from_keys([key]).unwrap();
+    let read = Feed::verify(text, &keys, ISSUER, NOW * 1000, None).unwrap();
+    let mut entries = Entries::new();
+    entries.end_session("s1");
+    entries.end_subject("ann", NOW * 1000);
+    assert_eq!(read, feed(entries));
 }
 
 #[test]
