@@ -5,9 +5,11 @@
 #![expect(clippy::disallowed_methods, reason = "measuring is what this does")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::{DecodingKey, EncodingKey, Validation};
+use mapae_verify::revocations::Entries;
 use mapae_verify::{
     Algorithm, Audience, Claims, Clock, KeySet, NoExtra, Scopes, SigningKey, Subject, SystemClock, VerificationKey,
     VerifierBuilder, verify_jws,
@@ -32,6 +34,19 @@ fn claims() -> Claims {
         sid: Some("0198c0de-7000-7000-8000-000000000003".into()),
         extra: NoExtra {},
     }
+}
+
+/// 10,000 revocations of every kind.
+fn entries() -> Entries {
+    let mut entries = Entries::new();
+    for number in 0..2500 {
+        let value = format!("0198c0de-7000-7000-8000-1{number:011}");
+        entries.end_session(&value);
+        entries.revoke_token(&value);
+        entries.revoke_key(&value);
+        entries.end_subject(&value, SystemClock.now_millis());
+    }
+    entries
 }
 
 type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
@@ -77,6 +92,8 @@ fn bench(algorithm: Algorithm) {
     let builder = || VerifierBuilder::rfc9068(keys(), "https://auth.example.com", "https://api.example.com");
     let plain = builder().build();
     let cached = builder().cache_bytes(1 << 20).build();
+    let revoking = builder().cache_bytes(1 << 20).revocations(Arc::new(entries())).build();
+    let open = plain.verify_token(&token).unwrap();
     let generic = builder().claims::<Claims<serde_json::Value>>().build();
     let set = keys();
 
@@ -103,6 +120,8 @@ fn bench(algorithm: Algorithm) {
             }),
         ),
         ("sign", Box::new(|| drop(black_box(key.sign("at+jwt", &black_box(claims())).unwrap())))),
+        ("cached, with revocations", Box::new(|| drop(black_box(revoking.verify(black_box(&token)).unwrap())))),
+        ("check again", Box::new(|| plain.check_again(black_box(&open)).unwrap())),
     ];
     let times = measure(&mut contestants);
     println!("{name} ({} bytes)", token.len());
