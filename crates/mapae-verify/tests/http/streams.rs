@@ -124,7 +124,7 @@ async fn they_close_when_the_token_expires() {
         last_events(&server, "/silence", &token)
     );
     let late = SystemClock.now_millis() - exp * 1000;
-    assert!((0..500).contains(&late), "{late} ms after its end");
+    assert!((0..1000).contains(&late), "{late} ms after its end");
     assert_eq!(closed, (CLOSE_UNAUTHORIZED, "the token has expired".to_owned()));
     assert!(events.starts_with("data: 0\n\ndata: 1\n\n"), "{events}");
     assert_eq!(silence, "");
@@ -149,7 +149,7 @@ async fn they_close_when_the_session_ends() {
     };
     let token = of_session("s1");
     let (closed, events, start) = tokio::join!(closed(&mut socket), last_events(&server, "/events", &token), end);
-    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(closed, (CLOSE_UNAUTHORIZED, "the token was revoked".to_owned()));
     assert!(events.starts_with("data: 0\n\n"), "{events}");
     says(&mut other, "still here").await;
