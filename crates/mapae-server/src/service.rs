@@ -43,6 +43,8 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
     settings.audience = config.audience.clone();
     settings.signing = config.signing.clone();
     settings.access_token_lifetime = config.access_token_lifetime;
+    settings.session_idle = config.session_idle;
+    settings.session_lifetime = config.session_lifetime;
     settings.leeway = config.leeway;
     settings.signup = if config.signup_open { Signup::Open } else { Signup::Closed };
     settings.scopes = config.scopes.clone();

@@ -85,6 +85,10 @@ pub struct Settings {
     pub signing: Signing,
     /// How long an access token is good, in seconds.
     pub access_token_lifetime: u32,
+    /// How long a session lasts without a refresh, in seconds.
+    pub session_idle: u32,
+    /// How long a session lasts however often it is refreshed, in seconds.
+    pub session_lifetime: u32,
     /// Difference between clocks that is tolerated when a token is checked, in seconds.
     pub leeway: u32,
     /// How long a new signing key is published before it signs, in seconds.
@@ -115,6 +119,8 @@ impl Settings {
             audience: Vec::new(),
             signing: Signing::Generated(Algorithm::ES256),
             access_token_lifetime: DEFAULT_TOKEN_LIFETIME,
+            session_idle: 30 * 24 * 60 * 60,
+            session_lifetime: 90 * 24 * 60 * 60,
             leeway: 5,
             next_key_min_age: 60 * 60,
             signup: Signup::Closed,

@@ -1,6 +1,8 @@
 //! The command line, as types. What the commands do is in `commands`.
 
+mod client;
 mod password;
+mod session;
 mod settings;
 mod transfer;
 
@@ -8,7 +10,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use client::{ClientAdd, ClientCommand, ClientRemove, ClientRotate, ClientShow, SecretSource};
 pub(crate) use password::{PasswordCommand, PasswordHash};
+pub(crate) use session::{SessionCommand, SessionEnd, SessionList};
 pub(crate) use settings::SettingFlags;
 pub(crate) use transfer::{ImportFormat, UserImport};
 
@@ -53,13 +57,19 @@ pub(crate) enum Command {
     /// Accounts: add, list, show, disable, enable, change passwords, delete, grant scopes.
     #[command(subcommand)]
     User(UserCommand),
+    /// Sessions: list and end them.
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// OAuth clients: add, list, show, give another secret, remove.
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// Password hashes: try those of another program, or write one.
     #[command(subcommand)]
     Password(PasswordCommand),
     /// Tokens: make one, or see what is in one.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Signing keys: list and rotate.
+    /// Signing keys: list, rotate and revoke.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Secrets: make a good one.
@@ -264,6 +274,16 @@ pub(crate) enum KeyCommand {
     List(Output),
     /// Let the next key sign; the old one still verifies until its last token has expired.
     Rotate(KeyRotate),
+    /// Drop a key that may be in other hands: tokens that it signed are refused. Sessions go on.
+    #[command(after_help = "Example:\n  mapae key revoke \"$(mapae key list --json | jq -r '.[0].kid')\"")]
+    Revoke(KeyRevoke),
+}
+
+/// `mapae key revoke`
+#[derive(Args, Debug)]
+pub(crate) struct KeyRevoke {
+    /// The key's id, as in `mapae key list`
+    pub(crate) kid: String,
 }
 
 /// `mapae key rotate`

@@ -18,6 +18,9 @@ pub(crate) struct SettingFlags {
 
 const CONFIG: &str = "config";
 
+/// Settings whose flags mean something of the client's own in `mapae client add`; there they are set otherwise.
+const OWN_OF_CLIENT_ADD: [&str; 2] = ["scopes", "audience"];
+
 /// The id of a setting's argument, apart from those of the commands' own arguments.
 fn id(setting: &Setting, file: bool) -> String {
     format!("setting:{}{}", setting.name, if file { ":file" } else { "" })
@@ -65,7 +68,10 @@ impl FromArgMatches for SettingFlags {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         self.config_file = matches.get_one(CONFIG).cloned();
-        for setting in SETTINGS {
+        let client_add = matches
+            .subcommand()
+            .is_some_and(|(name, client)| name == "client" && client.subcommand_name() == Some("add"));
+        for setting in SETTINGS.iter().filter(|setting| !(client_add && OWN_OF_CLIENT_ADD.contains(&setting.name))) {
             for file in [false, true] {
                 let exists = if file { setting.kind.is_secret() } else { setting.has_plain_flag() };
                 if !exists {

@@ -2,16 +2,21 @@
 
 use mapae::Mapae;
 use mapae::domain::KeyState;
+use mapae::settings::Signing;
 use serde_json::json;
 
 use super::{Failure, print, print_json, sentence};
-use crate::cli::{KeyCommand, KeyRotate};
+use crate::cli::{KeyCommand, KeyRevoke, KeyRotate};
 
 pub(super) async fn run(mapae: &Mapae, command: KeyCommand) -> Result<(), Failure> {
     match command {
         KeyCommand::List(output) => list(mapae, output.json).await,
         KeyCommand::Rotate(KeyRotate { now }) => {
             mapae.rotate_keys(now).await.map_err(sentence)?;
+            list(mapae, false).await
+        }
+        KeyCommand::Revoke(KeyRevoke { kid }) => {
+            mapae.revoke_key(&kid).await.map_err(sentence)?;
             list(mapae, false).await
         }
     }
@@ -40,8 +45,8 @@ async fn list(mapae: &Mapae, json: bool) -> Result<(), Failure> {
             .collect();
         return print_json(&json!(keys));
     }
-    if keys.is_empty() {
-        return print("Tokens are signed with SECRET_KEY; there are no other keys.\n");
+    if let Signing::SharedSecret(..) = mapae.settings().signing {
+        print("Tokens are signed with SECRET_KEY. A key that is active here signs the revocation feed alone.\n")?;
     }
     for key in keys {
         let (state, algorithm) = (key.state.as_str(), key.algorithm.as_str());

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod client;
 mod config;
 mod db;
 mod export;
@@ -10,6 +11,7 @@ mod key;
 mod password;
 mod secret;
 mod serve;
+mod session;
 mod token;
 mod user;
 
@@ -117,6 +119,8 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
             Command::Serve => serve::serve(config, &again).await,
             Command::Db(command) => db::run(&config, command).await,
             Command::User(command) => with_service(&config, async |mapae| user::run(mapae, command).await).await,
+            Command::Session(command) => with_service(&config, async |mapae| session::run(mapae, command).await).await,
+            Command::Client(command) => with_service(&config, async |mapae| client::run(mapae, command).await).await,
             Command::Key(command) => with_service(&config, async |mapae| key::run(mapae, command).await).await,
             Command::Token(TokenCommand::Mint(arguments)) => {
                 let guessed = config.base_url.is_none();

@@ -15,7 +15,7 @@ const LIMIT: u64 = 4096;
 /// Reads a new password: from standard input, or typed twice.
 pub(super) fn read(source: &PasswordSource) -> Result<SecretText, Failure> {
     if source.password_stdin {
-        return from_stdin();
+        return from_stdin("password");
     }
     let first = ask("Password: ")?;
     let second = ask("Password again: ")?;
@@ -33,16 +33,16 @@ fn ask(prompt: &str) -> Result<SecretText, Failure> {
 }
 
 /// Everything up to the end, without one line end, which `echo` adds.
-fn from_stdin() -> Result<SecretText, Failure> {
+pub(super) fn from_stdin(what: &str) -> Result<SecretText, Failure> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize + 1));
     std::io::stdin().take(LIMIT).read_to_end(&mut bytes).map_err(|error| {
-        Failure::command(format!("The password cannot be read from standard input: {}.", reason(&error)))
+        Failure::command(format!("The {what} cannot be read from standard input: {}.", reason(&error)))
     })?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Failure::command("The password is not valid UTF-8."))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Failure::command(format!("The {what} is not valid UTF-8.")))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
-        return Err(Failure::command("There is no password on standard input."));
+        return Err(Failure::command(format!("There is no {what} on standard input.")));
     }
     Ok(SecretText::new(text.to_owned()))
 }

@@ -45,6 +45,8 @@ pub(crate) fn check(
         signing,
         master_key,
         access_token_lifetime: checker.lifetime(),
+        session_idle: checker.days("session_idle_days"),
+        session_lifetime: checker.days("session_max_days"),
         leeway: checker.number("leeway_seconds"),
         audience,
         signup_open,
@@ -268,6 +270,11 @@ impl Checker<'_> {
             ));
         }
         minutes * 60
+    }
+
+    /// Days, in seconds.
+    fn days(&self, name: &str) -> u32 {
+        self.number::<u32>(name) * 24 * 60 * 60
     }
 
     fn audience(&mut self) -> Vec<String> {

@@ -43,6 +43,10 @@ pub(crate) struct Config {
     /// In seconds.
     pub(crate) access_token_lifetime: u32,
     /// In seconds.
+    pub(crate) session_idle: u32,
+    /// In seconds.
+    pub(crate) session_lifetime: u32,
+    /// In seconds.
     pub(crate) leeway: u32,
     /// Empty means the base URL.
     pub(crate) audience: Vec<String>,

@@ -167,6 +167,22 @@ pub(crate) static SETTINGS: &[Setting] = &[
         hints: &["expire", "expires", "token_lifetime", "lifetime", "ttl", "jwt_expire_minutes"],
     },
     Setting {
+        name: "session_idle_days",
+        kind: Kind::Integer { min: 1, max: 3_650 },
+        default: Default::Is("30"),
+        help: "A session that is not refreshed for so many days is over",
+        hints: &["refresh_token_expire_days", "refresh_expire_days", "session_idle", "refresh_lifetime"],
+        ..BASE
+    },
+    Setting {
+        name: "session_max_days",
+        kind: Kind::Integer { min: 1, max: 3_650 },
+        default: Default::Is("90"),
+        help: "A session is over after so many days, however often it is refreshed",
+        hints: &["session_lifetime", "session_days", "session_max"],
+        ..BASE
+    },
+    Setting {
         name: "audience",
         kind: Kind::List,
         default: Default::From("base_url"),

@@ -16,6 +16,8 @@ fn without_any_source_the_defaults_hold() {
         ("secret_key", json!(null)),
         ("master_key", json!(null)),
         ("access_token_expire_minutes", json!(15)),
+        ("session_idle_days", json!(30)),
+        ("session_max_days", json!(90)),
         ("audience", json!(["http://127.0.0.1:8080"])),
         ("signup", json!("open")),
         ("default_scopes", json!(["me"])),

@@ -1,5 +1,6 @@
 //! The binary as a process, with an environment of its own and a directory of its own.
 
+mod clients_and_sessions;
 mod commands;
 mod config;
 mod config_passwords;

@@ -14,7 +14,8 @@ fn root() -> PathBuf {
 }
 
 /// Every file with walks. A page that is not here has none, see the test below.
-const WALKED: [&str; 4] = ["README.md", "docs/command-line.md", "docs/configuration.md", "docs/passwords.md"];
+const WALKED: [&str; 5] =
+    ["README.md", "docs/command-line.md", "docs/configuration.md", "docs/passwords.md", "docs/sessions.md"];
 
 /// The `sh` blocks of a Markdown text, in order.
 fn blocks(markdown: &str) -> Vec<String> {
@@ -81,6 +82,14 @@ fn command_line() {
 fn configuration() {
     let shown = walk("docs/configuration.md");
     assert!(shown.contains("argon2_memory_kib"), "{shown}");
+}
+
+#[test]
+fn sessions() {
+    let shown = walk("docs/sessions.md");
+    assert_eq!(shown.matches(r#""refresh_token":"mr_"#).count(), 2, "{shown}");
+    assert!(shown.contains("Its secret, which is shown only now: mcs_"), "{shown}");
+    assert!(shown.contains("confidential"), "{shown}");
 }
 
 #[test]

@@ -59,6 +59,11 @@ impl BaseUrl {
         }
     }
 
+    /// The path, without a trailing slash: empty for most.
+    pub fn path(&self) -> &str {
+        &self.0[self.origin().len()..]
+    }
+
     /// Whether traffic to this address is encrypted.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
@@ -80,7 +85,8 @@ mod tests {
         assert_eq!(BaseUrl::parse("https://a.example/").unwrap().as_str(), "https://a.example");
         let nested = BaseUrl::parse("https://a.example:8443/auth/").unwrap();
         assert_eq!(nested.as_str(), "https://a.example:8443/auth");
-        assert_eq!(nested.origin(), "https://a.example:8443");
+        assert_eq!((nested.origin(), nested.path()), ("https://a.example:8443", "/auth"));
+        assert_eq!(BaseUrl::parse("https://a.example/").unwrap().path(), "");
     }
 
     #[test]

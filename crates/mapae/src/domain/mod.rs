@@ -1,8 +1,11 @@
 //! The nouns of the service and the rules about them. No I/O, no clock, no randomness of its own.
 
 pub mod base_url;
+pub mod client;
+pub mod client_secret;
 pub mod email;
 pub mod ids;
+pub mod refresh_token;
 pub mod scope;
 pub mod secret;
 pub mod session;
@@ -11,12 +14,13 @@ pub mod user;
 pub mod user_name;
 
 pub use base_url::BaseUrl;
+pub use client::{Client, ClientId, ClientType, GrantType, Lifetimes};
 pub use email::EmailAddress;
 pub use ids::{Rng, SystemRng};
 pub use mapae_verify::{AnyOf, DeclaredScope, ScopeSet};
 pub use scope::ScopeCatalogue;
 pub use secret::{MasterKey, SecretText};
-pub use session::Session;
+pub use session::{Device, EndReason, Presented, RefreshState, Session};
 pub use signing_key::{KeyState, SigningKeyRecord};
 pub use user::{User, UserId};
 pub use user_name::UserName;

@@ -115,15 +115,25 @@ impl ScopeCatalogue {
         }
     }
 
-    /// The scopes of a new token: requested ∩ held; when nothing was requested, all held except those marked
-    /// explicit. Scopes that the configuration no longer declares are not granted.
-    pub fn grant(&self, requested: &Scopes, held: &Scopes) -> Scopes {
-        let grantable = |name: &str| match self.entries.get(name) {
-            Some(entry) => !requested.is_empty() || !entry.explicit,
-            None => false,
-        };
-        let wanted = if requested.is_empty() { held.clone() } else { requested.intersection(held) };
-        wanted.iter().filter(|name| grantable(name)).filter_map(|name| Scope::parse(name).ok()).collect()
+    /// Every scope that exists.
+    pub fn all(&self) -> Scopes {
+        self.entries.keys().filter_map(|name| Scope::parse(name).ok()).collect()
+    }
+
+    /// The scopes of a new grant: requested ∩ held ∩ allowed to the client; when nothing was requested, all of those
+    /// except what is marked explicit. Scopes that the configuration no longer declares are not granted.
+    pub fn grant(&self, requested: &Scopes, held: &Scopes, allowed: &Scopes) -> Scopes {
+        if !requested.is_empty() {
+            return self.still(requested, held, allowed);
+        }
+        let held = self.still(held, held, allowed);
+        let implied = |name: &&str| self.entries.get(*name).is_some_and(|entry| !entry.explicit);
+        held.iter().filter(implied).filter_map(|name| Scope::parse(name).ok()).collect()
+    }
+
+    /// What is left of a grant: of `granted`, what is still held, still allowed to the client, and still declared.
+    pub fn still(&self, granted: &Scopes, held: &Scopes, allowed: &Scopes) -> Scopes {
+        granted.intersection(held).intersection(allowed).intersection(&self.all())
     }
 }
 
@@ -146,18 +156,34 @@ mod tests {
         catalogue
     }
 
+    fn grant(requested: &str, held: &str, allowed: &str) -> Scopes {
+        catalogue().grant(&scopes(requested), &scopes(held), &scopes(allowed))
+    }
+
+    const ALL: &str = "me items mapae:admin gone";
+
     #[test]
     fn nothing_asked_gives_all_but_explicit() {
-        let held = scopes("me items mapae:admin");
-        assert_eq!(catalogue().grant(&Scopes::default(), &held), scopes("me items"));
-        assert_eq!(catalogue().grant(&scopes("mapae:admin"), &held), scopes("mapae:admin"));
+        assert_eq!(grant("", "me items mapae:admin", ALL), scopes("me items"));
+        assert_eq!(grant("mapae:admin", "me items mapae:admin", ALL), scopes("mapae:admin"));
     }
 
     #[test]
-    fn never_more_than_held_or_declared() {
-        assert_eq!(catalogue().grant(&scopes("me mapae:admin"), &scopes("me")), scopes("me"));
-        assert_eq!(catalogue().grant(&scopes("gone"), &scopes("me gone")), Scopes::default());
-        assert_eq!(catalogue().grant(&Scopes::default(), &scopes("me gone")), scopes("me"));
+    fn never_more_than_held_or_allowed_or_declared() {
+        assert_eq!(grant("me mapae:admin", "me", ALL), scopes("me"));
+        assert_eq!(grant("me items", "me items", "items"), scopes("items"));
+        assert_eq!(grant("", "me items", "items mapae:admin"), scopes("items"));
+        assert_eq!(grant("gone", "me gone", ALL), Scopes::default());
+        assert_eq!(grant("", "me gone", ALL), scopes("me"));
+    }
+
+    /// A session that was granted nothing must not get everything when it is refreshed.
+    #[test]
+    fn what_is_left_of_nothing_is_nothing() {
+        let still = |granted, held| catalogue().still(&scopes(granted), &scopes(held), &scopes(ALL));
+        assert_eq!(still("", "me items"), Scopes::default());
+        assert_eq!(still("me mapae:admin", "me mapae:admin"), scopes("me mapae:admin"));
+        assert_eq!(still("me items gone", "items gone"), scopes("items"));
     }
 
     #[test]

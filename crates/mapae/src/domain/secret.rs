@@ -41,6 +41,8 @@ pub enum WrapUse {
     Check,
     /// Private signing keys.
     SigningKey,
+    /// The key of refresh tokens.
+    RefreshToken,
 }
 
 impl WrapUse {
@@ -48,6 +50,7 @@ impl WrapUse {
         match self {
             Self::Check => b"mapae/v1/check",
             Self::SigningKey => b"mapae/v1/signing-key",
+            Self::RefreshToken => b"mapae/v1/refresh-token",
         }
     }
 }

@@ -167,7 +167,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ListParams {
 }
 
 /// The id in the path. What cannot be an id is the id of nobody.
-pub(super) struct AccountId(UserId);
+pub(super) struct AccountId(pub(super) UserId);
 
 impl<S: Send + Sync> FromRequestParts<S> for AccountId {
     type Rejection = ApiError;

@@ -78,6 +78,30 @@ impl Fields {
         }
     }
 
+    /// A whole number, or absent.
+    pub(super) fn optional_number(&mut self, name: &str) -> Option<u32> {
+        match self.left.remove(name)? {
+            Value::Null => None,
+            value => value.as_u64().and_then(|number| u32::try_from(number).ok()).or_else(|| {
+                self.problems.push(FieldProblem::body(name, "int_type", "Input should be a whole number"));
+                None
+            }),
+        }
+    }
+
+    /// Several texts; absent means none.
+    pub(super) fn strings(&mut self, name: &str) -> Vec<String> {
+        let texts = match self.left.remove(name) {
+            None | Some(Value::Null) => Some(Vec::new()),
+            Some(Value::Array(items)) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            Some(_) => None,
+        };
+        texts.unwrap_or_else(|| {
+            self.problems.push(FieldProblem::body(name, "list_type", "Input should be a list of strings"));
+            Vec::new()
+        })
+    }
+
     /// Scopes, as one space separated text; absent means none.
     pub(super) fn scopes(&mut self, name: &str) -> Scopes {
         let text = self.optional_string(name).unwrap_or_default();

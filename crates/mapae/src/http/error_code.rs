@@ -41,6 +41,8 @@ catalogue! {
     IncorrectCredentials = "incorrect_credentials", UNAUTHORIZED, "Incorrect username or password";
     /// The token's account is disabled.
     InactiveUser = "inactive_user", FORBIDDEN, "The account is disabled";
+    /// A page of another site used the refresh cookie.
+    CrossSite = "cross_site", FORBIDDEN, "The request comes from another site";
     /// The password that a signed-in person repeats is wrong.
     WrongPassword = "wrong_password", FORBIDDEN, "The password is wrong";
     /// Accounts are not made over HTTP here.
@@ -63,12 +65,18 @@ catalogue! {
     UsernameTaken = "username_taken", CONFLICT, "The user name is taken";
     /// Another account has this e-mail address.
     EmailTaken = "email_taken", CONFLICT, "The e-mail address is taken";
+    /// Another OAuth client has this id.
+    ClientTaken = "client_taken", CONFLICT, "The client id is taken";
     /// What is to be made is there already.
     Conflict = "conflict", CONFLICT, "Conflict";
     /// An administrator would lock himself out.
     OwnAccount = "own_account", CONFLICT, "Not on your own account";
     /// There is no such account.
     UserNotFound = "user_not_found", NOT_FOUND, "No such account";
+    /// There is no such session, or it has ended.
+    SessionNotFound = "session_not_found", NOT_FOUND, "No such session";
+    /// There is no such OAuth client.
+    ClientNotFound = "client_not_found", NOT_FOUND, "No such client";
     /// There is no such route.
     NotFound = "not_found", NOT_FOUND, "Not Found";
     /// The route exists, but not with this method.

@@ -3,7 +3,9 @@
 mod admin;
 mod api;
 mod body;
+mod clients;
 mod current_user;
+mod device;
 #[cfg(feature = "openapi")]
 mod docs;
 mod error;
@@ -12,13 +14,18 @@ mod error_code;
 pub mod fastapi;
 mod form;
 mod health;
+mod oauth;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod refresh_cookie;
 mod request;
+mod revocations;
 mod routers;
+mod sessions;
 mod style;
 mod token;
 mod users;
+mod verify;
 mod well_known;
 
 pub use api::Routes;

@@ -14,6 +14,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::{Instrument, Level};
 
 use super::error::ApiError;
+use super::oauth::OAuthError;
 use crate::Service;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -73,7 +74,8 @@ pub(super) async fn around(State(around): State<Around>, request: Request, next:
 fn log(method: &Method, route: Option<&MatchedPath>, response: &Response, took: Duration) {
     let status = response.status();
     let route = route.map_or("-", MatchedPath::as_str);
-    let code = response.extensions().get::<ApiError>().map_or("", |error| error.code().as_str());
+    let oauth = || response.extensions().get::<OAuthError>().map_or("", |error| error.code);
+    let code = response.extensions().get::<ApiError>().map_or_else(oauth, |error| error.code().as_str());
     let milliseconds = took.as_secs_f64() * 1000.0;
     macro_rules! line {
         ($level:expr) => {

@@ -14,9 +14,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::api::{ApiRouter, Routes};
 use super::request::{self, Around};
 use super::style::{ErrorStyle, error_style};
-use super::{admin, error, health, token, users, well_known};
+use super::well_known;
+use super::{admin, clients, error, health, oauth, refresh_cookie, revocations, sessions, token, users, verify};
 #[cfg(feature = "openapi")]
 use super::{docs, openapi};
+use crate::service::Abilities;
 use crate::service::account::Account;
 use crate::{Mapae, Service};
 
@@ -29,8 +31,11 @@ pub fn app(service: impl Into<Service>) -> Router {
         .merge(form_router(&Mapae::<crate::domain::User>::from(service.clone())))
         .merge(users::signup_router(abilities))
         .merge(users::router(abilities))
-        .merge(admin::router(abilities))
-        .merge(well_known::router())
+        .merge(sessions_router())
+        .merge(admin_router(abilities))
+        .merge(oauth::router(&service))
+        .merge(verify::router())
+        .merge(well_known_router())
         .merge(health::router());
     #[cfg(feature = "openapi")]
     let router = {
@@ -74,6 +79,18 @@ fn around(
         .into_inner()
 }
 
+fn admin_router(abilities: Abilities) -> ApiRouter<Service> {
+    admin::router(abilities).merge(sessions::admin_router()).merge(clients::router())
+}
+
+fn sessions_router() -> ApiRouter<Service> {
+    sessions::router().merge(refresh_cookie::router())
+}
+
+fn well_known_router() -> ApiRouter<Service> {
+    well_known::router().merge(revocations::router())
+}
+
 fn form_router<U: Account, S: Clone + Send + Sync + 'static>(mapae: &Mapae<U>) -> ApiRouter<S> {
     token::form_router::<U>().layer(error_style(ErrorStyle::Detail)).with_state(mapae.clone())
 }
@@ -99,14 +116,29 @@ impl<U: Account> Mapae<U> {
         self.mounted(|service| users::router(service.abilities()))
     }
 
-    /// `/admin`: everybody's accounts, for holders of `mapae:admin`.
+    /// `/admin`: everybody's accounts and sessions, and the OAuth clients, for holders of `mapae:admin`.
     pub fn admin_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
-        self.mounted(|service| admin::router(service.abilities()))
+        self.mounted(|service| admin_router(service.abilities()))
     }
 
-    /// `/.well-known`: the public keys. Mount it at the root of the base URL.
+    /// `/.well-known`: the public keys and the revocation feed. Mount it at the root of the base URL.
     pub fn well_known_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
-        self.mounted(|_| well_known::router())
+        self.mounted(|_| well_known_router())
+    }
+
+    /// `/users/me/sessions`, `/users/signout`, and `/users/refresh` for pages that keep the refresh token in a cookie.
+    pub fn sessions_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|_| sessions_router())
+    }
+
+    /// `/oauth2` and its metadata: the standards' endpoints. Mount it at the root of the base URL.
+    pub fn oauth_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(oauth::router)
+    }
+
+    /// `/verify`, for a proxy that asks about each request.
+    pub fn verify_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|_| verify::router())
     }
 
     /// `/health` and `/version`.

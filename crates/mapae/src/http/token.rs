@@ -3,14 +3,18 @@
 use axum::Json;
 use axum::extract::State;
 use axum::handler::HandlerWithoutStateExt;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use mapae_verify::Scopes;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::api::{ApiRouter, post_with};
 use super::body::{Fields, FromFields, JsonBody};
+use super::device::Caller;
 use super::error::{self, ApiError, FieldProblem};
 use super::form::PasswordRequestForm;
+use super::refresh_cookie::{self, SameOrigin};
 use crate::domain::SecretText;
 use crate::service::TokenResponse;
 use crate::service::account::Account;
@@ -19,7 +23,7 @@ use crate::{Mapae, Service};
 /// A token (RFC 6749 §5.1).
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Token")]
-struct TokenBody {
+pub(super) struct TokenBody {
     /// Send it as `Authorization: Bearer …`.
     access_token: String,
     /// Always `bearer`.
@@ -28,6 +32,9 @@ struct TokenBody {
     expires_in: u32,
     /// The scopes that it carries, separated by spaces.
     scope: String,
+    /// What gives the next access token, at `/oauth2/token`. Each is used once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
 }
 
 impl From<TokenResponse> for TokenBody {
@@ -37,6 +44,7 @@ impl From<TokenResponse> for TokenBody {
             token_type: "bearer",
             expires_in: response.expires_in,
             scope: response.scope.to_string(),
+            refresh_token: response.refresh_token.map(|token| token.expose().to_owned()),
         }
     }
 }
@@ -58,6 +66,10 @@ struct SignInBody {
     /// The scopes asked for, separated by spaces; none means all but explicit ones.
     #[schemars(with = "Option<String>")]
     scope: Scopes,
+    /// What the session is called in the list of sessions, instead of the `User-Agent`.
+    device_name: Option<String>,
+    /// For pages of this server's own origin: the refresh token comes in a cookie, and not in the answer.
+    refresh_cookie: Option<bool>,
 }
 
 impl FromFields for SignInBody {
@@ -67,6 +79,8 @@ impl FromFields for SignInBody {
             username: fields.optional_string("username"),
             password: fields.secret("password"),
             scope: fields.scopes("scope"),
+            device_name: fields.optional_string("device_name"),
+            refresh_cookie: fields.optional_bool("refresh_cookie"),
         }
     }
 }
@@ -92,21 +106,29 @@ pub(super) fn form_router<U: Account>() -> ApiRouter<Mapae<U>> {
 
 /// `/users/signin`, whose errors are problems.
 pub(super) fn signin_router() -> ApiRouter<Service> {
-    ApiRouter::new()
-        .api_route("/users/signin", post_with(sign_in, |op| op.id("sign_in").tag("token").summary("Sign in with JSON")))
+    ApiRouter::new().api_route(
+        "/users/signin",
+        post_with(sign_in, |op| {
+            op.id("sign_in").tag("token").summary("Sign in with JSON").response::<200, Json<TokenBody>>()
+        }),
+    )
 }
 
 async fn token<U: Account>(
     State(mapae): State<Mapae<U>>,
+    caller: Caller,
     form: PasswordRequestForm,
 ) -> Result<Json<TokenBody>, ApiError> {
-    Ok(Json(U::sign_in(&mapae.0, &form.username, &form.password, &form.scope).await?.into()))
+    let device = caller.called(None);
+    Ok(Json(U::sign_in(&mapae.0, &form.username, &form.password, &form.scope, &device).await?.into()))
 }
 
 async fn sign_in(
     State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<SignInBody>,
-) -> Result<Json<TokenBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let login = match (&body.email, &body.username) {
         (Some(login), None) | (None, Some(login)) => login,
         (None, None) => return Err(ApiError::validation(vec![FieldProblem::missing("email")])),
@@ -115,16 +137,16 @@ async fn sign_in(
             return Err(ApiError::validation(vec![problem]));
         }
     };
-    answer(&service, login, &body.password, &body.scope).await
-}
-
-async fn answer(
-    service: &Service,
-    login: &str,
-    password: &SecretText,
-    scope: &Scopes,
-) -> Result<Json<TokenBody>, ApiError> {
-    Ok(Json(service.sign_in(login, password, scope).await?.into()))
+    let in_cookie = body.refresh_cookie == Some(true);
+    if in_cookie {
+        SameOrigin::check(&headers, &service)?;
+    }
+    let device = caller.called(body.device_name);
+    let mut tokens = service.sign_in_from(login, &body.password, &body.scope, &device).await?;
+    match tokens.refresh_token.take_if(|_| in_cookie) {
+        Some(refresh) => Ok(refresh_cookie::set(&service, &refresh, Json(TokenBody::from(tokens))).into_response()),
+        None => Ok(Json(TokenBody::from(tokens)).into_response()),
+    }
 }
 
 #[cfg(test)]

@@ -39,12 +39,16 @@ pub(super) struct UserBody {
     updated_at: Option<DateTime<Utc>>,
 }
 
-/// With milliseconds, which is what is kept; chrono's own form is written character by character.
 fn rfc3339<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
-        Some(time) => serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true)),
+        Some(time) => written(time, serializer),
         None => serializer.serialize_none(),
     }
+}
+
+/// With milliseconds, which is what is kept; chrono's own form is written character by character.
+pub(super) fn written<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 impl From<&User> for UserBody {

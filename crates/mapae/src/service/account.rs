@@ -7,7 +7,7 @@ use mapae_verify::{ScopeSet, Scopes};
 use super::stateless::Stateless;
 use super::user_store::StoredUser;
 use super::{AuthenticateError, IssueError, Principal, Service, SignInError, TokenResponse};
-use crate::domain::{SecretText, User};
+use crate::domain::{Device, SecretText, User};
 
 /// Whoever a token can speak for: this service's own [`User`], or a row of the application's own table
 /// ([`StoredUser`]). Those are all: nobody else implements it.
@@ -23,7 +23,7 @@ pub trait Account: Send + Sync + Sized + 'static {
     /// The service with a database behind it, if there is one.
     fn service(authority: &Self::Authority) -> Option<&Service>;
 
-    /// Signs somebody in.
+    /// Signs somebody in, from this device.
     ///
     /// # Errors
     /// [`SignInError`].
@@ -32,6 +32,7 @@ pub trait Account: Send + Sync + Sized + 'static {
         login: &str,
         password: &SecretText,
         requested: &Scopes,
+        device: &Device,
     ) -> impl Future<Output = Result<TokenResponse, SignInError>> + Send;
 
     /// Whose token this is.
@@ -87,8 +88,9 @@ impl Account for User {
         login: &str,
         password: &SecretText,
         requested: &Scopes,
+        device: &Device,
     ) -> Result<TokenResponse, SignInError> {
-        service.sign_in(login, password, requested).await
+        service.sign_in_from(login, password, requested, device).await
     }
 
     async fn identify(service: &Service, token: &str) -> Result<Principal, AuthenticateError> {
@@ -152,9 +154,10 @@ impl<U: StoredUser> Account for U {
         login: &str,
         password: &SecretText,
         requested: &Scopes,
+        device: &Device,
     ) -> Result<TokenResponse, SignInError> {
         match authority {
-            TableAuthority::Service(service) => service.sign_in(login, password, requested).await,
+            TableAuthority::Service(service) => service.sign_in_from(login, password, requested, device).await,
             TableAuthority::Stateless(stateless) => stateless.sign_in(login, password, requested).await,
         }
     }

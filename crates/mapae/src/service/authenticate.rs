@@ -63,8 +63,15 @@ impl Service {
     /// # Errors
     /// [`AuthenticateError`] says why it does not count.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
-        let claims = self.0.verifier.verify(token)?;
+        self.principal(self.0.verifier.verify(token)?).await
+    }
+
+    /// Whoever verified claims name, if session and account still count.
+    pub(super) async fn principal(&self, claims: Arc<Claims>) -> Result<Principal, AuthenticateError> {
         let user_id = claims.sub.as_user().and_then(UserId::new).ok_or(AuthenticateError::NotAUser)?;
+        if self.store().is_token_revoked(&claims.jti).await? {
+            return Err(AuthenticateError::Ended);
+        }
         let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
         let session = self.store().cached_session(sid).await?.ok_or(AuthenticateError::Ended)?;
         if !session.is_live(self.now()) || session.user_id != user_id {

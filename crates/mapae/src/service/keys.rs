@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::{DateTime, TimeDelta, Utc};
-use mapae_verify::{Clock, Jwk, JwkSet, KeySet, SharedKeys, SigningKey, VerificationKey};
+use mapae_verify::{Algorithm, Clock, Jwk, JwkSet, KeySet, SharedKeys, SigningKey, VerificationKey};
+use zeroize::Zeroizing;
 
 use super::{Service, StartError};
+use crate::domain::refresh_token::RefreshKey;
 use crate::domain::secret::WrapUse;
 use crate::domain::{KeyState, MasterKey, Rng, SigningKeyRecord};
 use crate::settings::{Settings, Signing};
-use crate::store::{Store, StoreError, Tx, now_utc};
+use crate::store::{NewRevocation, Store, StoreError, Tx, now_utc};
 
 /// How long others may keep a copy of the public keys, in seconds.
 pub(crate) const JWKS_MAX_AGE: u32 = 300;
@@ -19,6 +21,10 @@ pub(crate) const JWKS_MAX_AGE: u32 = 300;
 const RELOAD: Duration = Duration::from_secs(60);
 /// The name of the check value among the data keys.
 const CHECK: &str = "check";
+/// The name of the key of refresh tokens among the data keys.
+const REFRESH: &str = "refresh-token";
+/// What signs the revocation feed where tokens are signed with a shared secret.
+const FEED_ALGORITHM: Algorithm = Algorithm::EdDSA;
 
 /// The keys in memory.
 pub(crate) struct Keys {
@@ -26,6 +32,9 @@ pub(crate) struct Keys {
     rng: Arc<dyn Rng>,
     shared: SharedKeys,
     active: ArcSwap<SigningKey>,
+    /// Signs the revocation feed; `None` until a server has made one.
+    feed: ArcSwapOption<SigningKey>,
+    refresh: RefreshKey,
     /// The public half of everything that verifies, as the JSON that `/.well-known/jwks.json` serves.
     jwks: ArcSwap<String>,
     reloading: tokio::sync::Mutex<()>,
@@ -37,7 +46,7 @@ pub struct KeySummary {
     /// `kid` of its tokens.
     pub kid: String,
     /// Its algorithm.
-    pub algorithm: mapae_verify::Algorithm,
+    pub algorithm: Algorithm,
     /// Where it is in its life.
     pub state: KeyState,
     /// When it was made and published.
@@ -70,6 +79,23 @@ pub enum RotateError {
     Start(#[from] StartError),
 }
 
+/// Why a key was not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeKeyError {
+    /// There is no such key.
+    #[error("there is no signing key {0}: `mapae key list` shows them")]
+    NotFound(String),
+    /// A key could not be made or read.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl From<StoreError> for RevokeKeyError {
+    fn from(error: StoreError) -> Self {
+        Self::Start(error.into())
+    }
+}
+
 impl From<StoreError> for RotateError {
     fn from(error: StoreError) -> Self {
         Self::Start(error.into())
@@ -89,14 +115,18 @@ impl Keys {
     ) -> Result<Self, StartError> {
         let mut tx = store.begin().await?;
         let checked = check_master_key(&mut tx, &master, rng.as_ref()).await?;
+        let (refresh, made_refresh) = refresh_key(&mut tx, &master, rng.as_ref()).await?;
         let made = match settings.signing {
             Signing::Generated(_) if attach && !tx.signing_keys().await?.is_empty() => false,
             Signing::Generated(algorithm) => {
                 ensure(&mut tx, algorithm, &master, rng.as_ref(), now_utc(clock.as_ref())).await?
             }
-            Signing::SharedSecret(..) => false,
+            Signing::SharedSecret(..) if attach => false,
+            Signing::SharedSecret(..) => {
+                ensure_feed_key(&mut tx, &master, rng.as_ref(), now_utc(clock.as_ref())).await?
+            }
         };
-        if checked || made {
+        if checked || made || made_refresh {
             tx.commit().await?;
         }
         let now = now_utc(clock.as_ref());
@@ -105,7 +135,9 @@ impl Keys {
             master,
             rng,
             shared: SharedKeys::new(loaded.set),
-            active: ArcSwap::from_pointee(loaded.active),
+            active: ArcSwap::new(loaded.active),
+            feed: ArcSwapOption::new(loaded.feed),
+            refresh,
             jwks: ArcSwap::from_pointee(loaded.jwks),
             reloading: tokio::sync::Mutex::new(()),
         })
@@ -117,6 +149,15 @@ impl Keys {
 
     pub(crate) fn active(&self) -> Arc<SigningKey> {
         self.active.load_full()
+    }
+
+    /// What signs the revocation feed.
+    pub(crate) fn feed(&self) -> Option<Arc<SigningKey>> {
+        self.feed.load_full()
+    }
+
+    pub(crate) fn refresh_key(&self) -> &RefreshKey {
+        &self.refresh
     }
 }
 
@@ -181,6 +222,40 @@ impl Service {
         Ok(self.reload_keys().await?)
     }
 
+    /// Drops a signing key that may be in other hands: its tokens are refused here at once, and by verifiers elsewhere
+    /// with their next look at the revocation feed. Sessions go on: a refresh gives a token of another key. Where the
+    /// key was signing, the next one signs from now on.
+    ///
+    /// # Errors
+    /// [`RevokeKeyError`].
+    pub async fn revoke_key(&self, kid: &str) -> Result<(), RevokeKeyError> {
+        let keys = &self.0.keys;
+        let now = self.now();
+        let mut tx = self.store().begin().await?;
+        let records = tx.signing_keys().await?;
+        let found = records.iter().find(|key| key.kid == kid);
+        let revoked = found.ok_or_else(|| RevokeKeyError::NotFound(kid.to_owned()))?;
+        tx.remove_signing_key(kid).await?;
+        let last = now + TimeDelta::seconds(i64::from(self.settings().access_token_lifetime));
+        tx.revoke(vec![NewRevocation::key(kid, last)]).await?;
+        match self.settings().signing {
+            Signing::Generated(algorithm) => {
+                let mut next = records.iter().find(|key| key.algorithm == algorithm && key.state == KeyState::Next);
+                next = next.filter(|next| next.kid != kid && revoked.state == KeyState::Active);
+                if let Some(next) = next {
+                    tx.activate_signing_key(&next.kid).await?;
+                }
+                ensure(&mut tx, algorithm, &keys.master, keys.rng.as_ref(), now).await?;
+            }
+            Signing::SharedSecret(..) => {
+                ensure_feed_key(&mut tx, &keys.master, keys.rng.as_ref(), now).await?;
+            }
+        }
+        tx.commit().await?;
+        tracing::warn!(kid, "signing key revoked");
+        Ok(self.reload_keys().await?)
+    }
+
     /// Removes retired keys whose last token has expired. Only who issues the tokens knows when that is: a command may
     /// have been given another lifetime than the server.
     async fn remove_gone_keys(&self) -> Result<(), StoreError> {
@@ -205,7 +280,8 @@ impl Service {
         // First make the new key known, then let it sign.
         keys.shared.store(loaded.set);
         keys.jwks.store(Arc::new(loaded.jwks));
-        keys.active.store(Arc::new(loaded.active));
+        keys.active.store(loaded.active);
+        keys.feed.store(loaded.feed);
         Ok(())
     }
 
@@ -247,11 +323,41 @@ async fn check_master_key(tx: &mut Tx, master: &MasterKey, rng: &dyn Rng) -> Res
     }
 }
 
+/// The key of refresh tokens, made if it is missing; and whether it was new.
+async fn refresh_key(tx: &mut Tx, master: &MasterKey, rng: &dyn Rng) -> Result<(RefreshKey, bool), StartError> {
+    if let Some(blob) = tx.data_key(REFRESH).await? {
+        let key = master.unwrap(WrapUse::RefreshToken, REFRESH, &blob).map_err(|_| StartError::WrongMasterKey)?;
+        return Ok((RefreshKey::new(&key), false));
+    }
+    let mut key = Zeroizing::new([0; 32]);
+    rng.fill(key.as_mut());
+    tx.insert_data_key(REFRESH, master.wrap(rng, WrapUse::RefreshToken, REFRESH, key.as_ref())).await?;
+    Ok((RefreshKey::new(key.as_ref()), true))
+}
+
+/// Makes the key that signs the revocation feed beside a shared secret; `true` if it was missing.
+async fn ensure_feed_key(
+    tx: &mut Tx,
+    master: &MasterKey,
+    rng: &dyn Rng,
+    now: DateTime<Utc>,
+) -> Result<bool, StartError> {
+    if tx.signing_keys().await?.iter().any(is_feed_key) {
+        return Ok(false);
+    }
+    insert(tx, FEED_ALGORITHM, KeyState::Active, master, rng, now).await?;
+    Ok(true)
+}
+
+fn is_feed_key(key: &SigningKeyRecord) -> bool {
+    key.algorithm == FEED_ALGORITHM && key.state == KeyState::Active
+}
+
 /// Makes the active and the next key of this algorithm if they are missing, and retires those of another; `true` if
 /// anything was done.
 async fn ensure(
     tx: &mut Tx,
-    algorithm: mapae_verify::Algorithm,
+    algorithm: Algorithm,
     master: &MasterKey,
     rng: &dyn Rng,
     now: DateTime<Utc>,
@@ -276,7 +382,7 @@ async fn ensure(
 
 async fn insert(
     tx: &mut Tx,
-    algorithm: mapae_verify::Algorithm,
+    algorithm: Algorithm,
     state: KeyState,
     master: &MasterKey,
     rng: &dyn Rng,
@@ -300,7 +406,8 @@ async fn insert(
 
 struct Loaded {
     set: KeySet,
-    active: SigningKey,
+    active: Arc<SigningKey>,
+    feed: Option<Arc<SigningKey>>,
     jwks: String,
 }
 
@@ -313,10 +420,20 @@ fn load(
 ) -> Result<Loaded, StartError> {
     let corrupt =
         |kid: &str, why: String| StoreError::Corrupt { table: "mapae_signing_key", why: format!("{kid}: {why}") };
+    let private = |record: &SigningKeyRecord| {
+        let pkcs8 = master
+            .unwrap(WrapUse::SigningKey, &record.kid, &record.wrapped_private)
+            .map_err(|error| corrupt(&record.kid, error.to_string()))?;
+        Ok::<_, StartError>(Arc::new(SigningKey::from_pkcs8(record.algorithm, &pkcs8)?.with_kid(&record.kid)))
+    };
     if let Signing::SharedSecret(algorithm, secret) = &settings.signing {
         let active = SigningKey::hmac(None, *algorithm, secret.expose().as_bytes())?;
+        // Tokens are verified with the secret alone.
         let set = KeySet::from_keys([active.verification_key()])?;
-        return Ok(Loaded { set, active, jwks: r#"{"keys":[]}"#.to_owned() });
+        let feed = records.iter().find(|key| is_feed_key(key)).map(private).transpose()?;
+        let keys = feed.iter().filter_map(|key| key.public_jwk()).collect();
+        let jwks = serde_json::to_string(&JwkSet { keys }).unwrap_or_default();
+        return Ok(Loaded { set, active: Arc::new(active), feed, jwks });
     }
     let mut verifying = Vec::new();
     let mut public = JwkSet { keys: Vec::new() };
@@ -328,15 +445,14 @@ fn load(
         public.keys.push(jwk);
         let configured = record.algorithm == settings.signing.algorithm();
         if record.state == KeyState::Active && (configured || active.is_none()) {
-            let pkcs8 = master
-                .unwrap(WrapUse::SigningKey, &record.kid, &record.wrapped_private)
-                .map_err(|error| corrupt(&record.kid, error.to_string()))?;
-            active = Some(SigningKey::from_pkcs8(record.algorithm, &pkcs8)?.with_kid(&record.kid));
+            active = Some(private(record)?);
         }
     }
+    let active = active.ok_or_else(|| corrupt("(none)", "no key is active".to_owned()))?;
     Ok(Loaded {
         set: KeySet::from_keys(verifying)?,
-        active: active.ok_or_else(|| corrupt("(none)", "no key is active".to_owned()))?,
+        feed: Some(Arc::clone(&active)),
+        active,
         jwks: serde_json::to_string(&public).unwrap_or_default(),
     })
 }

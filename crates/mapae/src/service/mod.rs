@@ -4,18 +4,24 @@ pub mod account;
 mod account_error;
 pub mod accounts;
 mod authenticate;
+mod bearer;
 mod breached;
 pub mod builder;
+mod clients;
 mod credentials;
 mod directory;
+mod feed;
+mod grants;
 mod handle;
 mod hash_pool;
 pub mod hooks;
 pub mod import;
+mod introspect;
 mod keys;
 mod noted;
 mod passwords;
 mod refusal_floor;
+mod sessions;
 pub mod stateless;
 mod table_accounts;
 mod tokens;
@@ -28,17 +34,23 @@ use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
 
 pub use authenticate::{AuthenticateError, Principal};
+pub use bearer::Bearer;
 pub use breached::{BreachedFileError, BreachedPasswordFile};
+pub use clients::{ClientAuth, ClientError, NewClient};
 pub use credentials::CredentialError;
 pub(crate) use directory::Abilities;
 use directory::Directory;
+pub use feed::{FeedFailure, SignedFeed};
+pub use grants::{GrantRequest, TokenError, TokenRequest};
 pub use handle::Mapae;
 pub use hash_pool::PoolBusy;
 use hooks::DynHooks;
+pub use introspect::{Introspection, RevokeError};
 use keys::Keys;
-pub use keys::{KeySummary, RotateError};
+pub use keys::{KeySummary, RevokeKeyError, RotateError};
 use noted::Noted;
 pub use passwords::{NewPasswordError, Passwords, Verdict};
+pub use sessions::{EndSessionError, Ending};
 pub use tokens::{IssueError, SignInError, TokenResponse};
 
 use crate::domain::ids::IdSource;
@@ -66,6 +78,7 @@ struct Inner {
     keys: Keys,
     verifier: mapae_verify::Verifier,
     blocked_origins: Noted,
+    feed: feed::FeedCache,
 }
 
 impl std::fmt::Debug for Service {
@@ -168,6 +181,7 @@ impl Service {
             keys,
             verifier,
             blocked_origins,
+            feed: feed::FeedCache::default(),
         })))
     }
 

@@ -1,13 +1,13 @@
 //! The one issuer of tokens.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use mapae_verify::{Audience, Claims, Scopes, SignError, SigningKey, Subject};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::credentials::{self, Claimant, CredentialError};
+use super::credentials::{self, Claimant, CredentialError, Proven};
 use super::{PoolBusy, Service};
-use crate::domain::session::FIRST_PARTY_CLIENT_ID;
-use crate::domain::{SecretText, Session, User, UserId};
+use crate::domain::{Client, Device, GrantType, RefreshState, SecretText, Session, User, UserId};
 use crate::store::{StoreError, Tx};
 
 /// What a sign-in gives (RFC 6749 §5.1).
@@ -19,6 +19,8 @@ pub struct TokenResponse {
     pub expires_in: u32,
     /// The scopes that it carries.
     pub scope: Scopes,
+    /// What gives the next access token, if the client may have one.
+    pub refresh_token: Option<SecretText>,
 }
 
 /// Why no token was issued.
@@ -59,8 +61,29 @@ impl From<CredentialError> for SignInError {
     }
 }
 
+/// A session to be begun.
+pub(super) struct NewSession<'a> {
+    /// Whose; active as the transaction sees it.
+    pub(super) user: &'a User,
+    pub(super) client: &'a Client,
+    /// What its tokens may carry.
+    pub(super) scope: Scopes,
+    pub(super) device: &'a Device,
+    /// Whether it gets a refresh token.
+    pub(super) refresh: bool,
+}
+
+/// For whom an access token is.
+pub(super) struct Holder<'a> {
+    pub(super) subject: Subject,
+    pub(super) client: &'a Client,
+    pub(super) sid: Option<&'a str>,
+    /// Claims of the application's own.
+    pub(super) extra: Map<String, Value>,
+}
+
 impl Service {
-    /// Signs somebody in with a name or address and a password: begins a session and issues its first token, with
+    /// Signs somebody in with a name or address and a password: begins a session and issues its first tokens, with
     /// the requested scopes among those held (all but explicit ones if none is requested).
     ///
     /// # Errors
@@ -71,70 +94,169 @@ impl Service {
         password: &SecretText,
         requested: &Scopes,
     ) -> Result<TokenResponse, SignInError> {
+        self.sign_in_from(login, password, requested, &Device::default()).await
+    }
+
+    /// As [`Self::sign_in`], and notes from where.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in_from(
+        &self,
+        login: &str,
+        password: &SecretText,
+        requested: &Scopes,
+        device: &Device,
+    ) -> Result<TokenResponse, SignInError> {
         let Some(password) = credentials::given(password) else { return Err(SignInError::Refused) };
         let mut proven = self.check_password(Claimant::Login(login), &password).await?;
         let tx = self.begin_proven(&mut proven).await?;
-        let session = self.begin_session(tx, &proven.user).await?;
-        self.confirm(&session, Some((&proven.hash, &proven.password))).await?;
-        let response = self.issue(&proven.user, &session, requested).await?;
-        self.hooks().after_sign_in(&proven.user, &session).await;
-        Ok(response)
+        let (user, client) = (&proven.user, &self.built_in_client());
+        let scope = self.settings().scopes.grant(requested, &user.scopes, &client.scopes);
+        let refresh = client.may(GrantType::RefreshToken);
+        let session = self.begin_session(tx, NewSession { user, client, scope, device, refresh }).await?;
+        self.first_tokens(&proven, &session, client).await
     }
 
-    /// Issues a token for an account without its password, for the command line and tests.
+    /// Issues an access token for an account without its password, for the command line and tests.
     ///
     /// # Errors
     /// [`IssueError`].
     pub async fn mint(&self, user: &UserId, requested: &Scopes) -> Result<TokenResponse, IssueError> {
         let (tx, found) = self.begin_on(user).await?;
         let user = found.map(|found| found.user).filter(|user| !user.disabled).ok_or(IssueError::NoSuchUser)?;
-        let session = self.begin_session(tx, &user).await?;
-        match self.confirm(&session, None).await {
-            Ok(()) => self.issue(&user, &session, requested).await,
-            Err(CredentialError::Store(error)) => Err(error.into()),
-            Err(CredentialError::Refused | CredentialError::Busy(_)) => Err(IssueError::NoSuchUser),
-        }
+        let (client, device) = (&self.built_in_client(), &Device::default());
+        let scope = self.settings().scopes.grant(requested, &user.scopes, &client.scopes);
+        let session = self.begin_session(tx, NewSession { user: &user, client, scope, device, refresh: false }).await?;
+        self.confirm_account(&session).await?;
+        let scope = session.scope.clone();
+        self.session_tokens(&user, &session, client, scope, session.access_expires_at).await
     }
 
-    /// Begins a session of this account, which is active as the transaction sees it.
-    async fn begin_session(&self, mut tx: Tx, user: &User) -> Result<Session, IssueError> {
+    /// This service's own sign-in, as a client.
+    pub(super) fn built_in_client(&self) -> Client {
+        Client::built_in(&self.settings().scopes)
+    }
+
+    /// Begins a session of this account.
+    pub(super) async fn begin_session(&self, mut tx: Tx, new: NewSession<'_>) -> Result<Session, IssueError> {
+        let NewSession { user, client, scope, device, refresh } = new;
         let now = self.now();
-        let lifetime = i64::from(self.settings().access_token_lifetime);
+        // The last access token is good to its end, and for what a server tolerates longer.
+        let with_token = self.access_lifetime(client) + TimeDelta::seconds(i64::from(self.settings().leeway));
+        let limit = seconds(client.lifetimes.session, self.settings().session_lifetime);
         let session = Session {
             id: self.ids().uuid_v7().to_string(),
             user_id: user.id.clone(),
-            client_id: FIRST_PARTY_CLIENT_ID.to_owned(),
+            client_id: client.id.to_string(),
+            scope,
             created_at: now,
             // Without a refresh token a session lasts as long as its one access token may be accepted.
-            expires_at: now + TimeDelta::seconds(lifetime + i64::from(self.settings().leeway)),
-            ended_at: None,
+            expires_at: now + if refresh { limit.max(with_token) } else { with_token },
+            ended: None,
+            refresh: refresh.then(|| RefreshState {
+                generation: 0,
+                refreshed_at: now,
+                idle_expires_at: now + self.idle_limit(client),
+            }),
+            access_expires_at: now + self.access_lifetime(client),
+            device: device.clone(),
         };
         tx.insert_session(&session).await?;
         tx.commit().await?;
         Ok(session)
     }
 
-    /// Issues an access token of RFC 9068 §2.2, with the requested scopes among those held. Outside of any transaction:
-    /// the application's claims may take time.
-    async fn issue(&self, user: &User, session: &Session, requested: &Scopes) -> Result<TokenResponse, IssueError> {
+    /// The tokens of a session that a password has just begun.
+    pub(super) async fn first_tokens(
+        &self,
+        proven: &Proven,
+        session: &Session,
+        client: &Client,
+    ) -> Result<TokenResponse, SignInError> {
+        self.confirm(session, Some((&proven.hash, &proven.password))).await?;
+        let (user, expires_at) = (&proven.user, session.access_expires_at);
+        let response = self.session_tokens(user, session, client, session.scope.clone(), expires_at).await?;
+        self.hooks().after_sign_in(user, session).await;
+        Ok(response)
+    }
+
+    /// As [`Self::confirm`], for a session that goes on without a password.
+    pub(super) async fn confirm_account(&self, session: &Session) -> Result<(), IssueError> {
+        self.confirm(session, None).await.map_err(|error| match error {
+            CredentialError::Store(error) => error.into(),
+            CredentialError::Refused | CredentialError::Busy(_) => IssueError::NoSuchUser,
+        })
+    }
+
+    /// The tokens of a session in its present state. Outside of any transaction: the application's claims may take
+    /// time.
+    pub(super) async fn session_tokens(
+        &self,
+        user: &User,
+        session: &Session,
+        client: &Client,
+        scope: Scopes,
+        expires_at: DateTime<Utc>,
+    ) -> Result<TokenResponse, IssueError> {
+        let holder = Holder {
+            subject: Subject::user(user.id.as_str()).map_err(|_| IssueError::NoSuchUser)?,
+            client,
+            sid: Some(&session.id),
+            extra: self.hooks().extra_claims(user, &scope).await,
+        };
+        let response = self.access_token(holder, scope, expires_at)?;
+        let key = self.0.keys.refresh_key();
+        let refresh_token = session.refresh.and_then(|refresh| key.token(&session.id, refresh.generation));
+        Ok(TokenResponse { refresh_token, ..response })
+    }
+
+    /// Issues an access token of RFC 9068 §2.2.
+    pub(super) fn access_token(
+        &self,
+        holder: Holder<'_>,
+        scope: Scopes,
+        expires_at: DateTime<Utc>,
+    ) -> Result<TokenResponse, IssueError> {
         let settings = self.settings();
-        let scope = settings.scopes.grant(requested, &user.scopes);
+        let Holder { subject, client, sid, extra } = holder;
+        let audiences = match client.audiences.as_slice() {
+            [] => settings.audiences(),
+            own => own.iter().map(String::as_str).collect(),
+        };
         let iat = self.now().timestamp();
+        let exp = expires_at.timestamp();
         let claims = Claims {
             iss: settings.base_url.as_str().to_owned(),
-            sub: Subject::user(user.id.as_str()).map_err(|_| IssueError::NoSuchUser)?,
-            aud: settings.audiences().into_iter().collect::<Audience>(),
-            exp: iat + i64::from(settings.access_token_lifetime),
+            sub: subject,
+            aud: audiences.into_iter().collect::<Audience>(),
+            exp,
             iat,
             nbf: None,
             jti: self.ids().uuid_v7().to_string(),
-            client_id: session.client_id.clone(),
+            client_id: client.id.to_string(),
             scope: scope.clone(),
-            sid: Some(session.id.clone()),
-            extra: self.hooks().extra_claims(user, &scope).await,
+            sid: sid.map(str::to_owned),
+            extra,
         };
-        Ok(sign(&self.0.keys.active(), "at+jwt", &claims, settings.access_token_lifetime, scope)?)
+        let lifetime = u32::try_from(exp - iat).unwrap_or(0);
+        Ok(sign(&self.0.keys.active(), "at+jwt", &claims, lifetime, scope)?)
     }
+
+    /// How long an access token of this client is good.
+    pub(super) fn access_lifetime(&self, client: &Client) -> TimeDelta {
+        seconds(client.lifetimes.access_token, self.settings().access_token_lifetime)
+    }
+
+    /// How long a session of this client lasts without a refresh.
+    pub(super) fn idle_limit(&self, client: &Client) -> TimeDelta {
+        seconds(client.lifetimes.session_idle, self.settings().session_idle)
+    }
+}
+
+/// A client's lifetime, which is at most the service's.
+fn seconds(of_client: Option<u32>, of_service: u32) -> TimeDelta {
+    TimeDelta::seconds(i64::from(of_client.unwrap_or(of_service).min(of_service)))
 }
 
 /// Signs the claims of a token that lasts `lifetime` seconds: where every token comes from.
@@ -146,5 +268,5 @@ pub(super) fn sign(
     scope: Scopes,
 ) -> Result<TokenResponse, SignError> {
     let access_token = SecretText::new(key.sign(typ, claims)?);
-    Ok(TokenResponse { access_token, expires_in: lifetime, scope })
+    Ok(TokenResponse { access_token, expires_in: lifetime, scope, refresh_token: None })
 }

@@ -1,11 +1,13 @@
-//! What the hot path reads, in memory: accounts and sessions.
+//! What the hot path reads, in memory: accounts, sessions, clients, and which tokens are revoked.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use moka::sync::Cache as Moka;
 
-use super::{Store, StoreError};
+use super::{RegisteredClient, Store, StoreError};
 use crate::domain::{Session, User, UserId};
 
 /// Entries of each kind; an account or session takes well under 1 KiB.
@@ -14,6 +16,9 @@ const CAPACITY: u64 = 50_000;
 pub(super) struct Cache {
     users: Moka<String, Arc<User>>,
     sessions: Moka<String, Arc<Session>>,
+    clients: Moka<String, Arc<RegisteredClient>>,
+    /// `jti` of every revoked token that has not expired; usually none.
+    revoked_tokens: ArcSwap<HashSet<String>>,
     /// Moves with every change. A row that was read before a change must not be cached after it.
     epoch: AtomicU64,
     /// Orders fills against changes. Never taken on a hit.
@@ -25,6 +30,8 @@ impl Cache {
         Self {
             users: Moka::new(CAPACITY),
             sessions: Moka::new(CAPACITY),
+            clients: Moka::new(CAPACITY),
+            revoked_tokens: ArcSwap::default(),
             epoch: AtomicU64::new(0),
             fill: Mutex::new(()),
         }
@@ -38,11 +45,49 @@ impl Cache {
         self.forget(|| self.sessions.invalidate(id));
     }
 
+    pub(super) fn forget_client(&self, id: &str) {
+        self.forget(|| self.clients.invalidate(id));
+    }
+
+    pub(super) fn client(&self, id: &str) -> Option<Arc<RegisteredClient>> {
+        self.clients.get(id)
+    }
+
+    pub(super) fn fill_client(&self, read_at: u64, client: &Arc<RegisteredClient>) {
+        self.fill(read_at, || self.clients.insert(client.client.id.to_string(), Arc::clone(client)));
+    }
+
+    pub(super) fn is_token_revoked(&self, jti: &str) -> bool {
+        self.revoked_tokens.load().contains(jti)
+    }
+
+    pub(super) fn add_revoked_token(&self, jti: &str) {
+        self.forget(|| self.add_revoked_tokens(std::iter::once(jti.to_owned())));
+    }
+
+    /// Takes over what was read at this epoch; what was revoked since stays.
+    pub(super) fn set_revoked_tokens(&self, read_at: u64, jtis: HashSet<String>) {
+        let _guard = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.epoch.load(Ordering::Relaxed) == read_at {
+            self.revoked_tokens.store(Arc::new(jtis));
+        } else {
+            self.add_revoked_tokens(jtis);
+        }
+    }
+
+    /// Only under the lock of `fill`.
+    fn add_revoked_tokens(&self, jtis: impl IntoIterator<Item = String>) {
+        let mut all = HashSet::clone(&self.revoked_tokens.load());
+        all.extend(jtis);
+        self.revoked_tokens.store(Arc::new(all));
+    }
+
     /// Forgets everything: after a time in which changes could not be seen.
     pub(super) fn forget_all(&self) {
         self.forget(|| {
             self.users.invalidate_all();
             self.sessions.invalidate_all();
+            self.clients.invalidate_all();
         });
     }
 
@@ -52,7 +97,7 @@ impl Cache {
         drop_entries();
     }
 
-    fn epoch(&self) -> u64 {
+    pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 

@@ -4,6 +4,7 @@
 //! something that is cached leaves a row for other processes in the same transaction.
 
 mod cache;
+mod clients;
 mod data_keys;
 mod entity;
 mod error;
@@ -11,6 +12,7 @@ mod import;
 mod keys;
 mod migrations;
 mod open;
+mod revocations;
 mod sessions;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -30,10 +32,13 @@ use sea_orm::{
 use tokio::sync::watch as watch_channel;
 
 use cache::Cache;
+pub use clients::RegisteredClient;
 pub use error::{OpenError, StoreError};
 pub use import::{Identity, ImportedUser};
 use open::Connections;
 pub use open::{Migrate, SchemaStatus, without_password};
+pub use revocations::{NewRevocation, Revocation, RevokedKind};
+pub use sessions::{Advance, Sessions};
 pub use users::{Credential, Login, UserPage};
 use watch::LastLook;
 pub use watch::WatchGuard;
@@ -45,6 +50,9 @@ use crate::domain::UserId;
 pub(crate) enum Change {
     User(String),
     Session(String),
+    /// One revoked token, by its `jti`.
+    Token(String),
+    Client(String),
     SigningKeys,
 }
 
@@ -53,13 +61,15 @@ impl Change {
         match self {
             Self::User(_) => "user",
             Self::Session(_) => "session",
+            Self::Token(_) => "token",
+            Self::Client(_) => "client",
             Self::SigningKeys => "signing-keys",
         }
     }
 
     fn subject(&self) -> &str {
         match self {
-            Self::User(id) | Self::Session(id) => id,
+            Self::User(id) | Self::Session(id) | Self::Token(id) | Self::Client(id) => id,
             Self::SigningKeys => "",
         }
     }
@@ -184,6 +194,8 @@ impl Store {
         match change {
             Change::User(id) => self.0.cache.forget_user(id),
             Change::Session(id) => self.0.cache.forget_session(id),
+            Change::Token(jti) => self.0.cache.add_revoked_token(jti),
+            Change::Client(id) => self.0.cache.forget_client(id),
             Change::SigningKeys => self.0.keys_changed.send_modify(|count| *count += 1),
         }
     }

@@ -1,12 +1,53 @@
-//! Sessions: beginning, finding, ending.
+//! Sessions: beginning, finding, refreshing, ending.
+
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use mapae_verify::Scopes;
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::session::{self, Column, Entity};
-use super::{Change, Store, StoreError, Tx};
-use crate::domain::{Session, UserId};
+use super::{Change, NewRevocation, Store, StoreError, Tx};
+use crate::domain::{ClientId, Device, EndReason, RefreshState, Session, UserId};
+
+/// Which sessions are ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Sessions<'a> {
+    /// The one with this id.
+    One(&'a str),
+    /// An account's, but the one with this id.
+    Of {
+        /// Whose.
+        user: &'a UserId,
+        /// The one that stays.
+        except: Option<&'a str>,
+    },
+    /// One session of an account.
+    OneOf {
+        /// Whose.
+        user: &'a UserId,
+        /// Which.
+        id: &'a str,
+    },
+    /// Those that were given to a client.
+    OfClient(&'a ClientId),
+    /// Those that began before this time.
+    BegunBefore(DateTime<Utc>),
+    /// Everybody's.
+    All,
+}
+
+/// The state of a session after a refresh.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance {
+    /// The generation that it must still have.
+    pub from: i64,
+    /// Its state from now on.
+    pub to: RefreshState,
+    /// When its newest access token ends.
+    pub access_expires_at: DateTime<Utc>,
+}
 
 impl Store {
     /// The session with this id.
@@ -17,6 +58,19 @@ impl Store {
         let row = Entity::find_by_id(id).one(&self.0.read).await?;
         row.map(to_session).transpose()
     }
+
+    /// The sessions of an account, or everybody's, that were not ended, newest first, up to `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn sessions(&self, user: Option<&UserId>, limit: u64) -> Result<Vec<Session>, StoreError> {
+        let mut which = Condition::all().add(Column::EndedAt.is_null());
+        if let Some(user) = user {
+            which = which.add(Column::UserId.eq(user.as_str()));
+        }
+        let query = Entity::find().filter(which).order_by_desc(Column::Id).limit(limit);
+        query.all(&self.0.read).await?.into_iter().map(to_session).collect()
+    }
 }
 
 impl Tx {
@@ -25,14 +79,23 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
+        let (ended_at, end_reason) = session.ended.unzip();
         // Not noted as a change: nobody can have cached it yet.
         session::ActiveModel {
             id: Set(session.id.clone()),
             user_id: Set(session.user_id.to_string()),
             client_id: Set(session.client_id.clone()),
+            scopes: Set(session.scope.to_string()),
             created_at: Set(session.created_at),
             expires_at: Set(session.expires_at),
-            ended_at: Set(session.ended_at),
+            ended_at: Set(ended_at),
+            end_reason: Set(end_reason.map(|reason| reason.as_str().to_owned())),
+            generation: Set(session.refresh.map_or(0, |refresh| refresh.generation)),
+            refreshed_at: Set(session.refresh.map(|refresh| refresh.refreshed_at)),
+            idle_expires_at: Set(session.refresh.map(|refresh| refresh.idle_expires_at)),
+            access_expires_at: Set(Some(session.access_expires_at)),
+            device_name: Set(session.device.name.clone()),
+            address: Set(session.device.address.clone()),
         }
         .insert(&self.inner)
         .await?;
@@ -48,59 +111,118 @@ impl Tx {
         row.map(to_session).transpose()
     }
 
-    /// Ends every session of an account but `except`; how many that were not ended yet. Those that have expired are
-    /// among them: a clock that is set back must not revive them.
+    /// Moves a session to another generation if it still has the expected one and was not ended; else `false`. Not
+    /// noted as a change: nothing of it decides whether an access token is good.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn advance_session(&mut self, id: &str, advance: Advance) -> Result<bool, StoreError> {
+        let row = session::ActiveModel {
+            generation: Set(advance.to.generation),
+            refreshed_at: Set(Some(advance.to.refreshed_at)),
+            idle_expires_at: Set(Some(advance.to.idle_expires_at)),
+            access_expires_at: Set(Some(advance.access_expires_at)),
+            ..Default::default()
+        };
+        let which = Condition::all()
+            .add(Column::Id.eq(id))
+            .add(Column::Generation.eq(advance.from))
+            .add(Column::EndedAt.is_null());
+        Ok(Entity::update_many().set(row).filter(which).exec(&self.inner).await?.rows_affected == 1)
+    }
+
+    /// Ends every session of an account but `except`, since the account changed; how many that were not ended yet.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn end_sessions(&mut self, user: &UserId, except: Option<&str>) -> Result<usize, StoreError> {
-        let which = Condition::all()
-            .add(Column::UserId.eq(user.as_str()))
-            .add(Column::EndedAt.is_null())
-            .add(Column::Id.ne(except.unwrap_or_default()));
-        let open: Vec<String> =
-            Entity::find().select_only().column(Column::Id).filter(which.clone()).into_tuple().all(&self.inner).await?;
-        Entity::update_many()
-            .set(session::ActiveModel { ended_at: Set(Some(self.now())), ..Default::default() })
-            .filter(which)
-            .exec(&self.inner)
+        self.end(Sessions::Of { user, except }, EndReason::Account).await
+    }
+
+    /// Ends sessions, here and for verifiers elsewhere; how many that were not ended yet. Those that have expired are
+    /// among them: a clock that is set back must not revive them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn end(&mut self, sessions: Sessions<'_>, reason: EndReason) -> Result<usize, StoreError> {
+        let now = self.now();
+        let which = sessions.condition().add(Column::EndedAt.is_null());
+        let open: Vec<(String, Option<DateTime<Utc>>, DateTime<Utc>)> = Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::AccessExpiresAt, Column::ExpiresAt])
+            .filter(which.clone())
+            .into_tuple()
+            .all(&self.inner)
             .await?;
+        let row = session::ActiveModel {
+            ended_at: Set(Some(now)),
+            end_reason: Set(Some(reason.as_str().to_owned())),
+            ..Default::default()
+        };
+        Entity::update_many().set(row).filter(which).exec(&self.inner).await?;
+        let revoked = open
+            .iter()
+            .map(|(id, access, expires_at)| NewRevocation::session(id, access.unwrap_or(*expires_at)))
+            .collect();
+        self.revoke(revoked).await?;
         let count = open.len();
-        self.changed_all(open.into_iter().map(Change::Session).collect()).await?;
+        self.changed_all(open.into_iter().map(|(id, ..)| Change::Session(id)).collect()).await?;
         Ok(count)
     }
 
-    /// Ends one session; whether it was not ended yet.
+    /// Ends one session since its account changed; whether it was not ended yet.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn end_session(&mut self, id: &str) -> Result<bool, StoreError> {
-        let ended = Entity::update_many()
-            .set(session::ActiveModel { ended_at: Set(Some(self.now())), ..Default::default() })
-            .filter(Column::Id.eq(id))
-            .filter(Column::EndedAt.is_null())
-            .exec(&self.inner)
-            .await?;
-        self.changed(Change::Session(id.to_owned())).await?;
-        Ok(ended.rows_affected == 1)
+        Ok(self.end(Sessions::One(id), EndReason::Account).await? == 1)
     }
 
+    /// Forgets sessions whose last token expired before `time`.
     pub(super) async fn remove_sessions_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
-        Entity::delete_many().filter(Column::ExpiresAt.lt(time)).exec(&self.inner).await?;
+        let idle = Condition::all().add(Column::IdleExpiresAt.lt(time)).add(Column::AccessExpiresAt.lt(time));
+        let which = Condition::any().add(Column::ExpiresAt.lt(time)).add(idle);
+        Entity::delete_many().filter(which).exec(&self.inner).await?;
         Ok(())
     }
 }
 
+impl Sessions<'_> {
+    fn condition(self) -> Condition {
+        let all = Condition::all();
+        match self {
+            Self::One(id) => all.add(Column::Id.eq(id)),
+            Self::Of { user, except } => {
+                all.add(Column::UserId.eq(user.as_str())).add(Column::Id.ne(except.unwrap_or_default()))
+            }
+            Self::OneOf { user, id } => all.add(Column::UserId.eq(user.as_str())).add(Column::Id.eq(id)),
+            Self::OfClient(client) => all.add(Column::ClientId.eq(client.as_str())),
+            Self::BegunBefore(time) => all.add(Column::CreatedAt.lt(time)),
+            Self::All => all,
+        }
+    }
+}
+
 fn to_session(row: session::Model) -> Result<Session, StoreError> {
+    let corrupt = |why: &str| StoreError::Corrupt { table: "mapae_session", why: why.to_owned() };
+    // Rows of before there were reasons have none.
+    let reason = row.end_reason.as_deref().map_or(Ok(EndReason::Account), EndReason::from_str);
+    let reason = reason.map_err(|()| corrupt("the reason of its end is unknown"))?;
+    let (created_at, generation) = (row.created_at, row.generation);
     Ok(Session {
         id: row.id,
-        user_id: UserId::new(row.user_id).ok_or_else(|| StoreError::Corrupt {
-            table: "mapae_session",
-            why: "the user id is no account id".to_owned(),
-        })?,
+        user_id: UserId::new(row.user_id).ok_or_else(|| corrupt("the user id is no account id"))?,
         client_id: row.client_id,
-        created_at: row.created_at,
+        scope: Scopes::parse(&row.scopes).map_err(|error| corrupt(&error.to_string()))?,
+        created_at,
         expires_at: row.expires_at,
-        ended_at: row.ended_at,
+        ended: row.ended_at.map(|at| (at, reason)),
+        refresh: row.idle_expires_at.map(|idle_expires_at| RefreshState {
+            generation,
+            refreshed_at: row.refreshed_at.unwrap_or(created_at),
+            idle_expires_at,
+        }),
+        access_expires_at: row.access_expires_at.unwrap_or(row.expires_at),
+        device: Device { name: row.device_name, address: row.address },
     })
 }

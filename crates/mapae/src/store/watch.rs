@@ -90,7 +90,8 @@ impl Store {
         Ok(WatchGuard([look, tidy]))
     }
 
-    /// Removes what no process needs any more: old rows of the log, sessions that expired a day ago.
+    /// Removes what no process needs any more: old rows of the log, sessions that expired a day ago, revocations of what
+    /// has expired.
     async fn tidy(&self) -> Result<(), StoreError> {
         let now = self.now();
         let tx = self.begin().await?;
@@ -99,7 +100,9 @@ impl Store {
             .exec(&tx.inner)
             .await?;
         tx.remove_sessions_expired_before(now - chrono::TimeDelta::days(1)).await?;
-        tx.commit().await
+        tx.remove_revocations_expired_before(now).await?;
+        tx.commit().await?;
+        self.load_revoked_tokens().await
     }
 }
 
@@ -139,6 +142,8 @@ impl Watcher {
                 match row.kind.as_str() {
                     "user" => self.store.apply(&Change::User(row.subject)),
                     "session" => self.store.apply(&Change::Session(row.subject)),
+                    "token" => self.store.apply(&Change::Token(row.subject)),
+                    "client" => self.store.apply(&Change::Client(row.subject)),
                     "signing-keys" => self.store.apply(&Change::SigningKeys),
                     // A newer version's kind: what it means is unknown, so nothing cached is safe.
                     _ => inner.cache.forget_all(),
@@ -149,6 +154,7 @@ impl Watcher {
         if was_blind {
             // What was cached before the first look, or while there was none, may have changed unseen.
             inner.cache.forget_all();
+            self.store.load_revoked_tokens().await?;
         }
         inner.last_look.note();
         Ok(())

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::server::{Server, header, text};
 
-/// Every operation with the scopes that it asks for; `None` where no token is needed.
-const OPERATIONS: [(&str, &str, Option<&str>); 15] = [
+/// Every operation with the scopes that it asks for; empty where any token will do, `None` where none is needed.
+const OPERATIONS: [(&str, &str, Option<&str>); 37] = [
     ("POST", "/users/signup", None),
     ("POST", "/users/signin", None),
     ("POST", "/token", None),
@@ -19,6 +19,28 @@ const OPERATIONS: [(&str, &str, Option<&str>); 15] = [
     ("GET", "/admin/users", Some("mapae:admin")),
     ("GET", "/admin/users/{id}", Some("mapae:admin")),
     ("PATCH", "/admin/users/{id}", Some("mapae:admin")),
+    ("POST", "/users/signout", Some("")),
+    ("POST", "/users/refresh", None),
+    ("GET", "/users/me/sessions", Some("me")),
+    ("DELETE", "/users/me/sessions", Some("me")),
+    ("DELETE", "/users/me/sessions/{session}", Some("me")),
+    ("GET", "/admin/users/{id}/sessions", Some("mapae:admin")),
+    ("DELETE", "/admin/users/{id}/sessions", Some("mapae:admin")),
+    ("DELETE", "/admin/users/{id}/sessions/{session}", Some("mapae:admin")),
+    ("GET", "/admin/clients", Some("mapae:admin")),
+    ("POST", "/admin/clients", Some("mapae:admin")),
+    ("GET", "/admin/clients/{client}", Some("mapae:admin")),
+    ("DELETE", "/admin/clients/{client}", Some("mapae:admin")),
+    ("POST", "/admin/clients/{client}/secret", Some("mapae:admin")),
+    ("POST", "/oauth2/token", None),
+    ("POST", "/oauth2/introspect", None),
+    ("POST", "/oauth2/revoke", None),
+    ("GET", "/oauth2/userinfo", Some("me")),
+    ("POST", "/oauth2/userinfo", Some("me")),
+    ("GET", "/.well-known/oauth-authorization-server", None),
+    ("GET", "/.well-known/openid-configuration", None),
+    ("GET", "/.well-known/revocations", None),
+    ("GET", "/verify", Some("")),
     ("GET", "/.well-known/jwks.json", None),
     ("GET", "/health/live", None),
     ("GET", "/health/ready", None),
@@ -64,9 +86,13 @@ async fn every_route_is_documented_with_its_scopes() {
         assert!(ids.insert(text(&operation["operationId"])), "{name}");
         assert!(!text(&operation["summary"]).is_empty() && operation["tags"].as_array().unwrap().len() == 1, "{name}");
         let (_, _, scope) = OPERATIONS.iter().find(|(m, p, _)| m == method && p == path).unwrap();
-        let responses = operation["responses"].as_object().unwrap();
+        let responses = operation["responses"].as_object().unwrap_or_else(|| panic!("{name} answers nothing"));
         assert!(responses.keys().any(|status| status.starts_with('2')), "{name}: {responses:?}");
         match scope {
+            Some("") => {
+                assert_eq!(operation["security"], json!([{ "OAuth2PasswordBearer": [] }]), "{name}");
+                assert!(responses.contains_key("401"), "{name}");
+            }
             Some(scope) => {
                 assert_eq!(operation["security"], json!([{ "OAuth2PasswordBearer": [scope] }]), "{name}");
                 for status in ["401", "403"] {
@@ -145,7 +171,8 @@ async fn exactly_the_routes_with_security_ask_for_a_token() {
     let server = Server::start().await;
     let token = server.newcomer("ann").await.1;
     for (method, path, scope) in OPERATIONS {
-        let url = format!("{}{}", server.url, path.replace("{id}", "0"));
+        let url =
+            format!("{}{}", server.url, path.replace("{id}", "0").replace("{session}", "0").replace("{client}", "0"));
         let call = || server.client.request(Method::from_bytes(method.as_bytes()).unwrap(), &url).body("nonsense");
         let response = call().send().await.unwrap();
         let challenge = header(&response, "www-authenticate");

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::server::{PASSWORD, Server, text, withdraw};
 
 /// Sends all requests at once, each from its own task; the status and body of each, in order.
-async fn at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<(StatusCode, Value)> {
+pub(crate) async fn at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<(StatusCode, Value)> {
     let requests: Vec<RequestBuilder> = requests.into_iter().collect();
     let barrier = Arc::new(Barrier::new(requests.len()));
     let send = |request: RequestBuilder| {

@@ -1,5 +1,6 @@
 //! The service on a free port of 127.0.0.1, on a database in a temporary directory.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use mapae::settings::{HashPoolSettings, Settings, Signup};
 use mapae::store::{Migrate, Store};
 use mapae::{Mapae, http};
 use mapae_password::Argon2Params;
-use mapae_verify::{ManualClock, Scopes};
+use mapae_verify::{Clock, ManualClock, Scopes};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -62,6 +63,7 @@ impl Server {
         let mapae = open(directory.path(), settings.clone(), &clock).await.unwrap();
         let background = mapae.watch().await.unwrap();
         let app = http::app(mapae.clone());
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, client: Client::new(), clock, settings, mapae, directory, _background: background, serving }
     }
@@ -78,6 +80,11 @@ impl Server {
     /// Another process on the same database, in effect: another node, or the command line beside the server.
     pub(crate) async fn another_process(&self) -> Mapae {
         open(self.directory(), self.settings.clone(), &self.clock).await.unwrap()
+    }
+
+    /// The server's time, in seconds since 1970.
+    pub(crate) fn clock_now(&self) -> i64 {
+        self.clock.now()
     }
 
     pub(crate) fn directory(&self) -> &Path {

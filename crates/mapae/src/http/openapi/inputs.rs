@@ -19,7 +19,7 @@ use crate::http::error::{ApiError, ErrorCode, FieldProblem};
 use crate::http::form::{self, PasswordRequestForm, StrictPasswordRequestForm};
 use crate::service::account::Account;
 
-type Responses = Vec<(Option<StatusCode>, Response)>;
+pub(super) type Responses = Vec<(Option<StatusCode>, Response)>;
 
 /// What protects a route is documented in one way, whatever else the extractor looks up.
 macro_rules! protects {

@@ -1,6 +1,7 @@
 //! The OpenAPI document: what is not written by the routes themselves (feature `openapi`).
 
 mod inputs;
+mod more_inputs;
 
 use aide::generate::GenContext;
 use aide::openapi::{

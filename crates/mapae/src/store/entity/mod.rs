@@ -2,8 +2,10 @@
 
 #![expect(unreachable_pub, reason = "the derive of the ORM makes public items")]
 
+pub(super) mod client;
 pub(super) mod data_key;
 pub(super) mod invalidation;
+pub(super) mod revocation;
 pub(super) mod session;
 pub(super) mod signing_key;
 pub(super) mod user;

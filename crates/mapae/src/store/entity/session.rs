@@ -12,6 +12,17 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
     pub ended_at: Option<DateTimeUtc>,
+    /// What was granted at the sign-in, space separated.
+    pub scopes: String,
+    pub end_reason: Option<String>,
+    /// The number of the current refresh token.
+    pub generation: i64,
+    pub refreshed_at: Option<DateTimeUtc>,
+    /// Empty for a session that cannot be refreshed.
+    pub idle_expires_at: Option<DateTimeUtc>,
+    pub access_expires_at: Option<DateTimeUtc>,
+    pub device_name: Option<String>,
+    pub address: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,6 +2,7 @@
 //! prints exactly what `db migrate` runs.
 
 mod m0001_initial;
+mod m0002_clients;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sea_orm_migration::sea_query::{Alias, DynIden, IntoIden};
@@ -12,7 +13,10 @@ pub(super) const MIGRATION_TABLE: &str = "mapae_migrations";
 
 /// Every migration, oldest first.
 fn all() -> Vec<Migration> {
-    vec![Migration { name: "m0001_initial", statements: m0001_initial::statements }]
+    vec![
+        Migration { name: "m0001_initial", statements: m0001_initial::statements },
+        Migration { name: "m0002_clients", statements: m0002_clients::statements },
+    ]
 }
 
 /// One step of the schema.

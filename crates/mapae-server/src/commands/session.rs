@@ -1,0 +1,86 @@
+//! `mapae session …`
+
+use chrono::{DateTime, Utc};
+use mapae::Mapae;
+use mapae::domain::Session;
+use mapae::service::Ending;
+use serde_json::json;
+
+use super::user::find;
+use super::{Failure, print, print_json, sentence};
+use crate::cli::{SessionCommand, SessionEnd, SessionList, UserName};
+
+pub(super) async fn run(mapae: &Mapae, command: SessionCommand) -> Result<(), Failure> {
+    match command {
+        SessionCommand::List(arguments) => list(mapae, arguments).await,
+        SessionCommand::End(arguments) => end(mapae, arguments).await,
+    }
+}
+
+async fn list(mapae: &Mapae, arguments: SessionList) -> Result<(), Failure> {
+    let user = match arguments.user {
+        Some(user) => Some(find(mapae, &UserName { user }).await?.id),
+        None => None,
+    };
+    let sessions = mapae.sessions(user.as_ref()).await.map_err(sentence)?;
+    if arguments.output.json {
+        return print_json(&sessions.iter().map(to_json).collect());
+    }
+    if sessions.is_empty() {
+        return print("There are no open sessions.\n");
+    }
+    for session in &sessions {
+        print(&row(session))?;
+    }
+    Ok(())
+}
+
+async fn end(mapae: &Mapae, arguments: SessionEnd) -> Result<(), Failure> {
+    let SessionEnd { session, user, issued_before, all: _ } = arguments;
+    let ending = match (session, user, issued_before) {
+        (Some(session), _, _) => Ending::Session(session),
+        (None, Some(user), _) => Ending::Of(find(mapae, &UserName { user }).await?.id),
+        (None, None, Some(time)) => Ending::BegunBefore(parse(&time)?),
+        (None, None, None) => Ending::All,
+    };
+    match (mapae.end_sessions(&ending).await.map_err(sentence)?, ending) {
+        (0, Ending::Session(_)) => Err(Failure::command("There is no such session, or it was ended before.")),
+        (1, _) => print("Ended 1 session.\n"),
+        (ended, _) => print(&format!("Ended {ended} sessions.\n")),
+    }
+}
+
+fn parse(time: &str) -> Result<DateTime<Utc>, Failure> {
+    let parsed = DateTime::parse_from_rfc3339(time);
+    parsed.map(|time| time.to_utc()).map_err(|_| {
+        Failure::usage("--issued-before takes a time of RFC 3339 with its offset, such as 2026-01-31T12:00:00Z.")
+    })
+}
+
+fn row(session: &Session) -> String {
+    // Names come from clients, and must not steer the terminal; control characters were left out when they came.
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    format!(
+        "{}  {}  {:<12}  used {}  {:<15}  {}\n",
+        session.id,
+        session.user_id,
+        session.client_id,
+        session.last_used_at().to_rfc3339(),
+        or_dash(&session.device.address),
+        or_dash(&session.device.name),
+    )
+}
+
+fn to_json(session: &Session) -> serde_json::Value {
+    json!({
+        "id": session.id,
+        "user_id": session.user_id.as_str(),
+        "client_id": session.client_id,
+        "scope": session.scope.to_string(),
+        "device_name": session.device.name,
+        "address": session.device.address,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at(),
+        "expires_at": session.ends_at(),
+    })
+}

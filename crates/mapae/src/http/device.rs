@@ -1,0 +1,56 @@
+//! Caller where a request comes, for people who look through their sessions. Nothing is decided by it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::header::USER_AGENT;
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
+
+use crate::domain::Device;
+
+/// The longest name that is kept, in characters.
+const MAX_NAME_CHARS: usize = 200;
+
+/// The program that sent the request, by its `User-Agent` and its address.
+pub(super) struct Caller(Device);
+
+impl Caller {
+    pub(super) fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
+        let agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let address = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical().to_string());
+        Self(Device { name: agent.as_deref().and_then(tidy), address })
+    }
+
+    /// Under the name that the request gives, if it gives one.
+    pub(super) fn called(self, name: Option<String>) -> Device {
+        Device { name: name.as_deref().and_then(tidy).or(self.0.name), ..self.0 }
+    }
+}
+
+/// Short, and without what would confuse a terminal or a page.
+fn tidy(name: &str) -> Option<String> {
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+    (!name.is_empty()).then_some(name)
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers, &parts.extensions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_plain() {
+        assert_eq!(tidy("  Ann's phone\u{1b}[31m\n ").as_deref(), Some("Ann's phone[31m"));
+        assert_eq!(tidy(&"é".repeat(500)).map(|name| name.chars().count()), Some(200));
+        assert_eq!(tidy(" \t\n"), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! `/oauth2/token` (RFC 6749 §3.2).
+
+use axum::Json;
+use axum::extract::{FromRequest, Request, State};
+
+use super::error::{ErrorBody, OAuthError};
+use super::form::OAuthForm;
+use crate::Service;
+use crate::domain::GrantType;
+use crate::http::api::{ApiRouter, post_with};
+use crate::http::device::Caller;
+use crate::http::token::TokenBody;
+use crate::service::{GrantRequest, TokenRequest};
+
+/// A token request. The client says who it is in the form or by HTTP Basic.
+#[cfg(feature = "openapi")]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TokenRequest")]
+#[expect(dead_code, reason = "it only stands for the form in the OpenAPI document")]
+pub(in crate::http) struct Documented {
+    /// `password`, `refresh_token` or `client_credentials`.
+    grant_type: String,
+    /// With `password`: a user name or an e-mail address.
+    username: Option<String>,
+    /// With `password`.
+    #[schemars(extend("format" = "password"))]
+    password: Option<String>,
+    /// With `refresh_token`.
+    #[schemars(extend("format" = "password"))]
+    refresh_token: Option<String>,
+    /// Scopes, separated by spaces.
+    scope: Option<String>,
+    /// `mapae` is this service's own client.
+    client_id: Option<String>,
+    /// Of a confidential client.
+    #[schemars(extend("format" = "password"))]
+    client_secret: Option<String>,
+    /// What the session is called in the list of sessions, instead of the `User-Agent`.
+    device_name: Option<String>,
+}
+
+/// A form with what was asked for.
+pub(in crate::http) struct TokenForm(TokenRequest, bool);
+
+impl<S: Send + Sync> FromRequest<S> for TokenForm {
+    type Rejection = OAuthError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
+        let device = Caller::of(request.headers(), request.extensions());
+        let mut form = OAuthForm::from_request(request, state).await?;
+        let grant_type = form.required("grant_type")?;
+        let grant = match grant_type.parse() {
+            Ok(GrantType::Password) => {
+                GrantRequest::Password { username: form.required("username")?, password: form.secret("password")? }
+            }
+            Ok(GrantType::RefreshToken) => GrantRequest::RefreshToken(form.secret("refresh_token")?),
+            Ok(GrantType::ClientCredentials) => GrantRequest::ClientCredentials,
+            Err(()) => {
+                return Err(OAuthError::bad_request("unsupported_grant_type", "There is no such grant_type here."));
+            }
+        };
+        let (scope, device) = (form.scope()?, device.called(form.take("device_name")));
+        let request = TokenRequest { client: form.client()?, grant, scope, device };
+        Ok(Self(request, form.is_basic()))
+    }
+}
+
+pub(super) fn router() -> ApiRouter<Service> {
+    ApiRouter::new().api_route(
+        "/oauth2/token",
+        post_with(token, |op| {
+            op.id("oauth2_token")
+                .tag("oauth2")
+                .summary("Tokens for a client (RFC 6749)")
+                .response::<200, Json<TokenBody>>()
+                .response_with::<400, Json<ErrorBody>, _>(|response| {
+                    response.description("What was shown is not good.")
+                })
+                .response_with::<401, Json<ErrorBody>, _>(|response| response.description("The client is not known."))
+        }),
+    )
+}
+
+async fn token(
+    State(service): State<Service>,
+    TokenForm(request, basic): TokenForm,
+) -> Result<Json<TokenBody>, OAuthError> {
+    let answered = service.grant_tokens(request).await;
+    let tokens = answered.map_err(|error| OAuthError::from(error).basic(basic))?;
+    Ok(Json(tokens.into()))
+}

@@ -1,0 +1,120 @@
+//! The revocation feed: what ended before its access tokens expire, signed, for verifiers elsewhere.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64_simd::URL_SAFE_NO_PAD;
+use mapae_verify::SignError;
+use mapae_verify::revocations::{Entries, Feed};
+
+use super::Service;
+use crate::store::{Revocation, RevokedKind, StoreError};
+
+/// A feed is signed again after so many seconds, so that verifiers see that it is fresh.
+const RESIGN_SECONDS: i64 = 60;
+/// How long a feed is believed, in seconds: some failures to fetch it do no harm yet.
+const LIFETIME_SECONDS: i64 = 300;
+
+/// A feed as it is served.
+#[derive(Clone, Debug)]
+pub struct SignedFeed {
+    /// A compact JWS.
+    pub text: String,
+    /// Changes with the text; without quotes.
+    pub etag: String,
+    signed_at: i64,
+    newest: i64,
+    kid: Option<String>,
+}
+
+/// The last feed that was signed here.
+#[derive(Default)]
+pub(super) struct FeedCache(Mutex<Option<Arc<SignedFeed>>>);
+
+/// Why there is no feed.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedFailure {
+    /// No server has made the key that signs it.
+    #[error("there is no key that signs the revocation feed")]
+    NoKey,
+    /// Signing failed.
+    #[error("the revocation feed could not be signed: {0}")]
+    Sign(#[from] SignError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Service {
+    /// The feed as of now: signed anew when something was revoked, by whomever, and every minute.
+    ///
+    /// # Errors
+    /// [`FeedFailure`].
+    pub async fn revocation_feed(&self) -> Result<Arc<SignedFeed>, FeedFailure> {
+        let key = self.0.keys.feed().ok_or(FeedFailure::NoKey)?;
+        let now = self.now().timestamp();
+        let newest = self.store().newest_revocation().await?;
+        let is_current = |feed: &Arc<SignedFeed>| {
+            feed.newest == newest
+                && feed.kid.as_deref() == key.kid()
+                && (0..RESIGN_SECONDS).contains(&(now - feed.signed_at))
+        };
+        let cache = || self.0.feed.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(feed) = cache().clone().filter(is_current) {
+            return Ok(feed);
+        }
+        let revocations = self.store().revocations().await?;
+        // What was read may be newer than what was asked for before.
+        let newest = revocations.last().map_or(newest, |last| last.seq.max(newest));
+        let feed = Feed {
+            iss: self.settings().base_url.as_str().to_owned(),
+            iat: now,
+            exp: now + LIFETIME_SECONDS,
+            seq: seq(newest, now),
+            entries: entries(&revocations),
+        };
+        let text = feed.sign(&key)?;
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        let etag = URL_SAFE_NO_PAD.encode_to_string(&digest.as_ref()[..16]);
+        let feed = Arc::new(SignedFeed { text, etag, signed_at: now, newest, kid: key.kid().map(str::to_owned) });
+        *cache() = Some(Arc::clone(&feed));
+        Ok(feed)
+    }
+}
+
+/// Rises with every revocation, and with every minute, so that it does not fall when the database is restored from a
+/// backup or when old revocations go. Nodes that see the same revocations agree.
+fn seq(newest: i64, now: i64) -> u64 {
+    let minute = now.div_euclid(RESIGN_SECONDS) * RESIGN_SECONDS * 1000;
+    u64::try_from(newest.max(minute)).unwrap_or(0)
+}
+
+fn entries(revocations: &[Revocation]) -> Entries {
+    let mut entries = Entries::new();
+    for one in revocations {
+        match one.kind {
+            RevokedKind::Session => entries.end_session(&one.value),
+            RevokedKind::Token => entries.revoke_token(&one.value),
+            RevokedKind::Key => entries.revoke_key(&one.value),
+            RevokedKind::Subject => {
+                let before = one.before.map_or(one.seq, |before| before.timestamp_millis());
+                entries.end_subject(&one.value, before);
+            }
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_never_falls() {
+        let now = 1_767_225_630;
+        let minute = 1_767_225_600_000;
+        assert_eq!(seq(0, now), minute);
+        assert_eq!(seq(minute as i64 + 7, now), minute + 7);
+        assert_eq!(seq(minute as i64 + 7, now + 30), minute + 60_000, "and with the next minute it rises");
+        assert_eq!(seq(0, -1), 0);
+    }
+}

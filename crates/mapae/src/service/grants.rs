@@ -1,0 +1,299 @@
+//! The token endpoint (RFC 6749 §3.2). It alone authenticates the client, decides the scope, signs and writes; a grant
+//! only says for whom. So no grant can forget a step.
+
+use chrono::{DateTime, Utc};
+use mapae_verify::{Scopes, Subject};
+use serde_json::Map;
+
+use super::clients::ClientAuth;
+use super::credentials::{self, Claimant, Proven};
+use super::tokens::{Holder, NewSession};
+use super::{CredentialError, IssueError, PoolBusy, Service, SignInError, TokenResponse};
+use crate::domain::session::REFRESH_GRACE;
+use crate::domain::{Client, Device, EndReason, GrantType, Presented, RefreshState, SecretText, Session, User};
+use crate::store::{Advance, Sessions, StoreError, Tx};
+
+/// A request for tokens.
+#[derive(Clone, Debug)]
+pub struct TokenRequest {
+    /// Which client asks, and how it proves that.
+    pub client: ClientAuth,
+    /// What it shows.
+    pub grant: GrantRequest,
+    /// The scopes asked for; none means what the grant gives.
+    pub scope: Scopes,
+    /// From where.
+    pub device: Device,
+}
+
+/// What a client shows to get tokens.
+#[derive(Clone, Debug)]
+pub enum GrantRequest {
+    /// A person's name and password (RFC 6749 §4.3.2).
+    Password {
+        /// A user name or an e-mail address.
+        username: String,
+        /// The password.
+        password: SecretText,
+    },
+    /// A refresh token (RFC 6749 §6).
+    RefreshToken(SecretText),
+    /// Nothing but its own secret (RFC 6749 §4.4.2).
+    ClientCredentials,
+}
+
+impl GrantRequest {
+    fn grant_type(&self) -> GrantType {
+        match self {
+            Self::Password { .. } => GrantType::Password,
+            Self::RefreshToken(_) => GrantType::RefreshToken,
+            Self::ClientCredentials => GrantType::ClientCredentials,
+        }
+    }
+}
+
+/// Why there are no tokens (RFC 6749 §5.2).
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// No such client, or it did not prove to be it.
+    #[error("the client is unknown, or its secret is wrong or missing")]
+    InvalidClient,
+    /// The client may not use this grant.
+    #[error("this client may not use this grant")]
+    UnauthorizedClient,
+    /// What was shown is not good; the text says why.
+    #[error("{0}")]
+    InvalidGrant(&'static str),
+    /// None of the scopes asked for can be given, or a refresh asks for more than the sign-in gave.
+    #[error("{0}")]
+    InvalidScope(&'static str),
+    /// The hashing queue is full.
+    #[error(transparent)]
+    Busy(#[from] PoolBusy),
+    /// The tokens could not be issued.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<StoreError> for TokenError {
+    fn from(error: StoreError) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
+impl From<SignInError> for TokenError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Refused => CredentialError::Refused.into(),
+            SignInError::Busy(busy) => Self::Busy(busy),
+            SignInError::Issue(error) => Self::Issue(error),
+        }
+    }
+}
+
+impl From<CredentialError> for TokenError {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::Refused => Self::InvalidGrant("Incorrect username or password"),
+            CredentialError::Busy(busy) => Self::Busy(busy),
+            CredentialError::Store(store) => store.into(),
+        }
+    }
+}
+
+const NOT_OURS: TokenError =
+    TokenError::InvalidGrant("The refresh token is malformed, altered, long over, or was given to another client.");
+const OVER: TokenError = TokenError::InvalidGrant("The session is over: it was not used for too long. Sign in again.");
+const NOTHING_LEFT: TokenError = TokenError::InvalidScope("None of the requested scopes can be granted.");
+
+/// Whom a grant found, in the transaction that sees it.
+struct Authorized {
+    tx: Tx,
+    whom: Whom,
+}
+
+enum Whom {
+    /// A person who has just proven the password: a new session.
+    Person(Box<Proven>),
+    /// Whoever showed a good refresh token.
+    Refreshing(Box<Refreshing>),
+    /// The client itself.
+    Client,
+}
+
+/// A refresh that may go on.
+struct Refreshing {
+    user: User,
+    session: Session,
+    state: RefreshState,
+    /// What the token is worth, and its generation.
+    presented: (Presented, i64),
+}
+
+impl Service {
+    /// Answers a request for tokens.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn grant_tokens(&self, request: TokenRequest) -> Result<TokenResponse, TokenError> {
+        let client = self.authenticate_client(&request.client).await?;
+        let allowed = |client: &Client| client.may(request.grant.grant_type()).then_some(());
+        loop {
+            allowed(&client).ok_or(TokenError::UnauthorizedClient)?;
+            let authorized = match &request.grant {
+                GrantRequest::Password { username, password } => self.by_password(username, password).await?,
+                GrantRequest::RefreshToken(token) => self.by_refresh_token(&client, token).await?,
+                GrantRequest::ClientCredentials => Authorized { tx: self.store().begin().await?, whom: Whom::Client },
+            };
+            // The client was looked up before the transaction began, perhaps from memory.
+            let client = self.client_in(&authorized.tx, &client).await?;
+            allowed(&client).ok_or(TokenError::UnauthorizedClient)?;
+            if let Some(response) = self.grant_to(authorized, &client, &request).await? {
+                return Ok(response);
+            }
+        }
+    }
+
+    async fn by_password(&self, username: &str, password: &SecretText) -> Result<Authorized, TokenError> {
+        let password = credentials::given(password).ok_or(CredentialError::Refused)?;
+        let mut proven = self.check_password(Claimant::Login(username), &password).await?;
+        let tx = self.begin_proven(&mut proven).await?;
+        Ok(Authorized { tx, whom: Whom::Person(Box::new(proven)) })
+    }
+
+    /// The table of the book's "Sessions and tokens".
+    async fn by_refresh_token(&self, client: &Client, token: &SecretText) -> Result<Authorized, TokenError> {
+        let token = self.0.keys.refresh_key().read(token.expose()).ok_or(NOT_OURS)?;
+        // Whose it is does not change, so that much may be read before the transaction begins.
+        let owner = self.store().session_by_id(&token.session).await?.ok_or(NOT_OURS)?.user_id;
+        let (mut tx, found) = self.begin_on(&owner).await?;
+        let session = tx.session(&token.session).await?;
+        let session = session.filter(|session| session.client_id == client.id.as_str()).ok_or(NOT_OURS)?;
+        if let Some((_, reason)) = session.ended {
+            return Err(ended(reason));
+        }
+        let state = session.refreshable(self.now()).ok_or(OVER)?;
+        let judged = state.judge(token.generation, self.now());
+        if judged == Presented::Reused {
+            tx.end(Sessions::One(&session.id), EndReason::Reuse).await?;
+            // The end of the session stays although the request is refused.
+            tx.commit().await?;
+            tracing::warn!(
+                session = session.id, user = %session.user_id, client = session.client_id,
+                "an old refresh token was used again: the session was ended"
+            );
+            return Err(ended(EndReason::Reuse));
+        }
+        let user = found.map(|found| found.user).filter(|user| !user.disabled);
+        let user = user.ok_or_else(|| ended(EndReason::Account))?;
+        let presented = (judged, token.generation);
+        Ok(Authorized { tx, whom: Whom::Refreshing(Box::new(Refreshing { user, session, state, presented })) })
+    }
+
+    /// Decides the scope, signs and writes. `None` if another request refreshed the session meanwhile.
+    async fn grant_to(
+        &self,
+        Authorized { mut tx, whom }: Authorized,
+        client: &Client,
+        request: &TokenRequest,
+    ) -> Result<Option<TokenResponse>, TokenError> {
+        let held = match &whom {
+            Whom::Person(proven) => &proven.user.scopes,
+            Whom::Refreshing(refreshing) => &refreshing.user.scopes,
+            Whom::Client => &client.scopes,
+        };
+        let catalogue = &self.settings().scopes;
+        let scope = match &whom {
+            Whom::Refreshing(refreshing) => {
+                let session = &refreshing.session;
+                if !session.scope.contains_all(&request.scope) {
+                    return Err(TokenError::InvalidScope("A refresh cannot give more than the sign-in gave."));
+                }
+                let granted = if request.scope.is_empty() { &session.scope } else { &request.scope };
+                catalogue.still(granted, held, &client.scopes)
+            }
+            Whom::Person(_) | Whom::Client => catalogue.grant(&request.scope, held, &client.scopes),
+        };
+        if scope.is_empty() && !request.scope.is_empty() {
+            return Err(NOTHING_LEFT);
+        }
+        match whom {
+            Whom::Person(proven) => {
+                let (device, refresh) = (&request.device, client.may(GrantType::RefreshToken));
+                let new = NewSession { user: &proven.user, client, scope, device, refresh };
+                let session = self.begin_session(tx, new).await?;
+                Ok(Some(self.first_tokens(&proven, &session, client).await?))
+            }
+            Whom::Refreshing(refreshing) => {
+                let Refreshing { user, mut session, state, presented } = *refreshing;
+                let mut expires_at = session.access_expires_at;
+                if let Some((advance, until)) = self.advance(&session, state, presented, client) {
+                    if !tx.advance_session(&session.id, advance).await? {
+                        return Ok(None);
+                    }
+                    tx.commit().await?;
+                    (session.refresh, expires_at) = (Some(advance.to), until);
+                    if presented.0 == Presented::Ahead {
+                        tracing::warn!(
+                            session = session.id,
+                            "a refresh token newer than the database was accepted: was it restored from a backup?"
+                        );
+                    }
+                } else {
+                    drop(tx);
+                }
+                self.confirm_account(&session).await.map_err(|error| match error {
+                    IssueError::NoSuchUser => ended(EndReason::Account),
+                    other @ (IssueError::Sign(_) | IssueError::Store(_)) => other.into(),
+                })?;
+                Ok(Some(self.session_tokens(&user, &session, client, scope, expires_at).await?))
+            }
+            Whom::Client => {
+                drop(tx);
+                let subject = Subject::client(client.id.as_str()).map_err(|_| TokenError::InvalidClient)?;
+                let holder = Holder { subject, client, sid: None, extra: Map::new() };
+                Ok(Some(self.access_token(holder, scope, self.now() + self.access_lifetime(client))?))
+            }
+        }
+    }
+
+    /// What a refresh writes, and when its access token ends; `None` if everything stays: the successor is given out
+    /// again, with a token that ends with the one that may have been lost.
+    fn advance(
+        &self,
+        session: &Session,
+        state: RefreshState,
+        (judged, generation): (Presented, i64),
+        client: &Client,
+    ) -> Option<(Advance, DateTime<Utc>)> {
+        let now = self.now();
+        let to = match judged {
+            Presented::Repeated if now < session.access_expires_at - REFRESH_GRACE => return None,
+            // Access tokens that live hardly longer than the grace time: only their end moves.
+            Presented::Repeated => state,
+            Presented::Current | Presented::Ahead | Presented::Reused => RefreshState {
+                generation: generation.saturating_add(1),
+                refreshed_at: now,
+                idle_expires_at: now + self.idle_limit(client),
+            },
+        };
+        let expires_at = (now + self.access_lifetime(client)).min(session.expires_at);
+        // Never earlier: the tokens before this one are still about.
+        let access_expires_at = expires_at.max(session.access_expires_at);
+        Some((Advance { from: state.generation, to, access_expires_at }, expires_at))
+    }
+}
+
+/// Tells the holder of a session's refresh token why it ended.
+fn ended(reason: EndReason) -> TokenError {
+    TokenError::InvalidGrant(match reason {
+        EndReason::SignedOut => "The session was signed out. Sign in again.",
+        EndReason::Account => "The session has ended: the account was disabled or its password changed. Sign in again.",
+        EndReason::Administrator => "An administrator ended the session. Sign in again.",
+        EndReason::Reuse => {
+            "The session was ended because an older refresh token of it was used again: somebody may have a copy. \
+             Sign in again."
+        }
+        EndReason::Client => "The session has ended: its client was removed.",
+    })
+}

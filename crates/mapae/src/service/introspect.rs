@@ -1,0 +1,175 @@
+//! Introspection (RFC 7662) and revocation (RFC 7009): what clients ask about tokens, and how they give them up.
+
+use std::sync::Arc;
+
+use mapae_verify::{Claims, Scopes, VerifierBuilder, VerifyError, inspect};
+
+use super::clients::ClientAuth;
+use super::{AuthenticateError, Service, TokenError};
+use crate::domain::{Client, ClientType, EndReason, GrantType, Presented, SecretText};
+use crate::store::{NewRevocation, Sessions, StoreError};
+
+/// What a client learns about a token that is good (RFC 7662 §2.2). Times are seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introspection {
+    /// What the token carries and its holder still has.
+    pub scope: Scopes,
+    /// The client that it was issued to.
+    pub client_id: String,
+    /// Whom it speaks for.
+    pub sub: String,
+    /// When it ends.
+    pub exp: i64,
+    /// When it was issued.
+    pub iat: i64,
+    /// The session that it belongs to.
+    pub sid: Option<String>,
+    /// What only an access token has: its recipients and its id.
+    pub access: Option<(Vec<String>, String)>,
+}
+
+/// Why a token was not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// The client did not prove to be one.
+    #[error(transparent)]
+    Client(#[from] TokenError),
+    /// The token is another client's.
+    #[error("the token was issued to another client")]
+    NotYours,
+}
+
+impl From<StoreError> for RevokeError {
+    fn from(error: StoreError) -> Self {
+        Self::Client(error.into())
+    }
+}
+
+impl Service {
+    /// What a token says and whether it is good, for a confidential client to which it was issued or for which it is
+    /// meant. `None`: not good, or not the client's business.
+    ///
+    /// # Errors
+    /// [`TokenError::InvalidClient`] if the client is public or did not prove to be it.
+    pub async fn introspect(&self, auth: &ClientAuth, token: &SecretText) -> Result<Option<Introspection>, TokenError> {
+        let client = self.authenticate_client(auth).await?;
+        if client.client_type == ClientType::Public {
+            return Err(TokenError::InvalidClient);
+        }
+        if let Some(refresh) = self.0.keys.refresh_key().read(token.expose()) {
+            return Ok(self.introspect_refresh_token(&client, &refresh.session, refresh.generation).await?);
+        }
+        let Ok(claims) = self.verify_for_anyone(token.expose()) else { return Ok(None) };
+        let issued_to_it = claims.client_id == client.id.as_str();
+        if !issued_to_it && !is_meant_for(&claims, &client) {
+            return Ok(None);
+        }
+        let scope = match self.still_good(&claims).await {
+            Ok(scope) => scope,
+            Err(AuthenticateError::Store(error)) => return Err(error.into()),
+            Err(
+                AuthenticateError::Token(_)
+                | AuthenticateError::NotAUser
+                | AuthenticateError::Ended
+                | AuthenticateError::NoSuchUser,
+            ) => return Ok(None),
+        };
+        Ok(Some(Introspection {
+            scope,
+            client_id: claims.client_id.clone(),
+            sub: claims.sub.as_str().to_owned(),
+            exp: claims.exp,
+            iat: claims.iat,
+            sid: claims.sid.clone(),
+            access: Some((claims.aud.iter().map(str::to_owned).collect(), claims.jti.clone())),
+        }))
+    }
+
+    async fn introspect_refresh_token(
+        &self,
+        client: &Client,
+        session: &str,
+        generation: i64,
+    ) -> Result<Option<Introspection>, StoreError> {
+        let session = self.store().session_by_id(session).await?;
+        let Some(session) = session.filter(|session| session.client_id == client.id.as_str()) else {
+            return Ok(None);
+        };
+        let Some(refresh) = session.refreshable(self.now()) else { return Ok(None) };
+        let account = self.account(&session.user_id).await?;
+        let user = account.map(|account| account.user).filter(|user| !user.disabled);
+        let usable = refresh.judge(generation, self.now()) != Presented::Reused && client.may(GrantType::RefreshToken);
+        let Some(user) = user.filter(|_| usable) else { return Ok(None) };
+        Ok(Some(Introspection {
+            scope: self.settings().scopes.still(&session.scope, &user.scopes, &client.scopes),
+            sub: session.user_id.to_string(),
+            exp: session.ends_at().timestamp(),
+            iat: refresh.refreshed_at.timestamp(),
+            client_id: session.client_id,
+            sid: Some(session.id),
+            access: None,
+        }))
+    }
+
+    /// Gives a token up. A refresh token ends its session, an access token only itself. One that is unknown, expired or
+    /// malformed is as good as revoked.
+    ///
+    /// # Errors
+    /// [`RevokeError`].
+    pub async fn revoke(&self, auth: &ClientAuth, token: &SecretText) -> Result<(), RevokeError> {
+        let client = self.authenticate_client(auth).await?;
+        if let Some(refresh) = self.0.keys.refresh_key().read(token.expose()) {
+            let mut tx = self.store().begin().await?;
+            let Some(session) = tx.session(&refresh.session).await? else { return Ok(()) };
+            if session.client_id != client.id.as_str() {
+                return Err(RevokeError::NotYours);
+            }
+            tx.end(Sessions::One(&session.id), EndReason::SignedOut).await?;
+            return Ok(tx.commit().await?);
+        }
+        let Ok(claims) = self.verify_for_anyone(token.expose()) else { return Ok(()) };
+        if claims.client_id != client.id.as_str() {
+            return Err(RevokeError::NotYours);
+        }
+        let expires_at = chrono::DateTime::from_timestamp(claims.exp, 0).unwrap_or_else(|| self.now());
+        let mut tx = self.store().begin().await?;
+        tx.revoke(vec![NewRevocation::token(&claims.jti, expires_at)]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Verifies a token of this service whoever it is meant for.
+    fn verify_for_anyone(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
+        match self.0.verifier.verify(token) {
+            Err(VerifyError::WrongAudience) => {
+                // It names others, and that is for those who ask about it to judge: everything else is checked again.
+                let decoded = inspect::decode(token)?;
+                let aud = &decoded.claims["aud"];
+                let audience = aud.as_str().or_else(|| aud.get(0)?.as_str()).ok_or(VerifyError::WrongAudience)?;
+                let settings = self.settings();
+                VerifierBuilder::rfc9068(self.0.keys.shared(), settings.base_url.as_str(), audience)
+                    .leeway(settings.leeway)
+                    .clock(self.0.clock.clone())
+                    .build()
+                    .verify(token)
+            }
+            verified => verified,
+        }
+    }
+
+    /// Whether what verified claims name still counts; the scope that is left.
+    async fn still_good(&self, claims: &Arc<Claims>) -> Result<Scopes, AuthenticateError> {
+        match claims.sub.as_user() {
+            Some(_) => {
+                let principal = self.principal(Arc::clone(claims)).await?;
+                Ok(principal.claims.scope.intersection(&principal.user.scopes))
+            }
+            None => Ok(self.still_bears(Arc::clone(claims)).await?.scope()),
+        }
+    }
+}
+
+/// Whether the token is meant for this client: by its id, or, as a client without grants is a server that only receives
+/// tokens, by the audiences that it was registered with.
+fn is_meant_for(claims: &Claims, client: &Client) -> bool {
+    claims.aud.contains(client.id.as_str()) || (client.grants.is_empty() && claims.aud.contains_any(&client.audiences))
+}

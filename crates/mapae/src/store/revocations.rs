@@ -1,0 +1,183 @@
+//! What ended before its access tokens expired.
+
+use std::collections::HashSet;
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::revocation::{self, Column, Entity};
+use super::{Change, Store, StoreError, Tx};
+
+/// How long past its `exp` a token may still be accepted somewhere: the most leeway that can be set.
+const MOST_LEEWAY: TimeDelta = TimeDelta::seconds(300);
+
+/// What a revocation names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevokedKind {
+    /// A session (`sid`).
+    Session,
+    /// One token (`jti`).
+    Token,
+    /// Tokens of a subject issued before some time.
+    Subject,
+    /// A signing key (`kid`).
+    Key,
+}
+
+impl RevokedKind {
+    const ALL: [Self; 4] = [Self::Session, Self::Token, Self::Subject, Self::Key];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "sid",
+            Self::Token => "jti",
+            Self::Subject => "sub",
+            Self::Key => "kid",
+        }
+    }
+}
+
+impl FromStr for RevokedKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(())
+    }
+}
+
+/// Something revoked, of which access tokens may still be about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Rises with every revocation.
+    pub seq: i64,
+    /// What `value` is.
+    pub kind: RevokedKind,
+    /// The session, token, subject or key.
+    pub value: String,
+    /// For a subject: tokens issued before this time.
+    pub before: Option<DateTime<Utc>>,
+}
+
+/// A revocation to be noted.
+#[derive(Clone, Debug)]
+pub struct NewRevocation {
+    kind: RevokedKind,
+    value: String,
+    before: Option<DateTime<Utc>>,
+    tokens_expire_at: DateTime<Utc>,
+}
+
+impl NewRevocation {
+    /// A session whose last access token expires then.
+    pub fn session(id: &str, tokens_expire_at: DateTime<Utc>) -> Self {
+        Self { kind: RevokedKind::Session, value: id.to_owned(), before: None, tokens_expire_at }
+    }
+
+    /// One token.
+    pub fn token(jti: &str, tokens_expire_at: DateTime<Utc>) -> Self {
+        Self { kind: RevokedKind::Token, value: jti.to_owned(), before: None, tokens_expire_at }
+    }
+
+    /// Every token of a subject that was issued before some time.
+    pub fn subject(subject: &str, before: DateTime<Utc>, tokens_expire_at: DateTime<Utc>) -> Self {
+        Self { kind: RevokedKind::Subject, value: subject.to_owned(), before: Some(before), tokens_expire_at }
+    }
+
+    /// Every token of a signing key.
+    pub fn key(kid: &str, tokens_expire_at: DateTime<Utc>) -> Self {
+        Self { kind: RevokedKind::Key, value: kid.to_owned(), before: None, tokens_expire_at }
+    }
+}
+
+impl Store {
+    /// What is revoked and not yet expired, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        let live = Entity::find().filter(Column::ExpiresAt.gt(self.now())).order_by_asc(Column::Seq);
+        live.all(&self.0.read).await?.into_iter().map(to_revocation).collect()
+    }
+
+    /// The number of the newest revocation; 0 if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn newest_revocation(&self) -> Result<i64, StoreError> {
+        newest(&self.0.read).await
+    }
+
+    /// Whether this one token was revoked, from memory while this process can see every change, else from the database.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database had to be asked and failed.
+    pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
+        if self.sees_changes() {
+            return Ok(self.0.cache.is_token_revoked(jti));
+        }
+        let found = Entity::find()
+            .filter(Column::Value.eq(jti))
+            .filter(Column::Kind.eq(RevokedKind::Token.as_str()))
+            .one(&self.0.read);
+        Ok(found.await?.is_some())
+    }
+
+    /// Reads into memory which tokens are revoked.
+    pub(super) async fn load_revoked_tokens(&self) -> Result<(), StoreError> {
+        let epoch = self.0.cache.epoch();
+        let jtis: Vec<String> = Entity::find()
+            .select_only()
+            .column(Column::Value)
+            .filter(Column::Kind.eq(RevokedKind::Token.as_str()))
+            .into_tuple()
+            .all(&self.0.read)
+            .await?;
+        self.0.cache.set_revoked_tokens(epoch, jtis.into_iter().collect::<HashSet<_>>());
+        Ok(())
+    }
+}
+
+impl Tx {
+    /// Notes revocations, except of what has no token left to revoke.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn revoke(&mut self, mut revoked: Vec<NewRevocation>) -> Result<(), StoreError> {
+        let now = self.now();
+        revoked.retain(|one| now < one.tokens_expire_at + MOST_LEEWAY);
+        // Past the time itself, which a feed without news may have for a number.
+        let first = newest(&self.inner).await?.max(now.timestamp_millis()) + 1;
+        // Statements have a limited number of parameters.
+        for (some, first) in revoked.chunks(1_000).zip((first..).step_by(1_000)) {
+            let rows = some.iter().zip(first..).map(|(one, seq)| revocation::ActiveModel {
+                seq: Set(seq),
+                kind: Set(one.kind.as_str().to_owned()),
+                value: Set(one.value.clone()),
+                before: Set(one.before),
+                expires_at: Set(one.tokens_expire_at + MOST_LEEWAY),
+            });
+            Entity::insert_many(rows).exec(&self.inner).await?;
+        }
+        let tokens = revoked.into_iter().filter(|one| one.kind == RevokedKind::Token);
+        self.changed_all(tokens.map(|one| Change::Token(one.value)).collect()).await
+    }
+
+    pub(super) async fn remove_revocations_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
+        Entity::delete_many().filter(Column::ExpiresAt.lt(time)).exec(&self.inner).await?;
+        Ok(())
+    }
+}
+
+async fn newest<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
+    let newest: Option<Option<i64>> =
+        Entity::find().select_only().column_as(Column::Seq.max(), "newest").into_tuple().one(db).await?;
+    Ok(newest.flatten().unwrap_or(0))
+}
+
+fn to_revocation(row: revocation::Model) -> Result<Revocation, StoreError> {
+    let kind = RevokedKind::from_str(&row.kind)
+        .map_err(|()| StoreError::Corrupt { table: "mapae_revocation", why: format!("unknown kind {}", row.kind) })?;
+    Ok(Revocation { seq: row.seq, kind, value: row.value, before: row.before })
+}

@@ -1,0 +1,221 @@
+//! `/.well-known/revocations`.
+
+use mapae::domain::SecretText;
+use mapae::service::accounts::AdminChange;
+use mapae::settings::Signing;
+use mapae_verify::revocations::{Feed, FeedError};
+use mapae_verify::{Algorithm, JwkSet, KeySet, RegisteredView, Revocations, VerifyError};
+use reqwest::{Response, StatusCode};
+use serde_json::Value;
+
+use crate::forge::parts;
+use crate::oauth::{confidential, public, refresh, sign_in};
+use crate::server::{Server, disable, expect, header, text};
+
+const FEED: &str = "/.well-known/revocations";
+
+/// The feed as a resource server reads it: with the published keys alone.
+async fn feed(server: &Server) -> Feed {
+    let response = server.get(FEED).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), header(&response, "content-type").as_str()), (200, "application/jwt"));
+    read(server, &response.text().await.unwrap()).await.unwrap()
+}
+
+async fn read(server: &Server, text: &str) -> Result<Feed, FeedError> {
+    let jwks: JwkSet = server.get("/.well-known/jwks.json").send().await.unwrap().json().await.unwrap();
+    let (keys, skipped) = KeySet::from_jwks(&jwks);
+    assert!(skipped.is_empty());
+    Feed::verify(text, &keys, &server.settings.base_url.to_string(), server.clock_now() * 1000, None)
+}
+
+/// Whether the feed revokes this access token.
+fn revokes(feed: &Feed, access: &str) -> bool {
+    let (header, claims) = parts(access);
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let (kid, sub, jti, sid) = (text(&header["kid"]), text(&claims["sub"]), text(&claims["jti"]), text(&claims["sid"]));
+    feed.entries.is_revoked(&RegisteredView {
+        kid: kid.as_deref(),
+        iss: claims["iss"].as_str(),
+        sub: sub.as_deref(),
+        exp: claims["exp"].as_i64().unwrap(),
+        iat: claims["iat"].as_i64(),
+        jti: jti.as_deref(),
+        client_id: claims["client_id"].as_str(),
+        sid: sid.as_deref(),
+    })
+}
+
+#[tokio::test]
+async fn whatever_ends_early_is_in_the_feed() {
+    let server = Server::start().await;
+    let admin = server.administrator().await;
+    let (id, _) = server.newcomer("ann").await;
+    public(&server, "app", "password refresh_token", "me").await;
+    let job = confidential(&server, "job", "client_credentials", "items").await;
+    let empty = feed(&server).await;
+    assert!(empty.entries.is_empty());
+    let live = sign_in(&server, "ann", "").await;
+    let job_token = {
+        let form = [("grant_type", "client_credentials"), ("client_id", "job"), ("client_secret", &job)];
+        text(&expect(crate::oauth::token(&server, &form).await, StatusCode::OK).await["access_token"])
+    };
+    let mut last = empty.seq;
+    for round in 0..6 {
+        let tokens = sign_in(&server, "ann", "").await;
+        assert!(!revokes(&feed(&server).await, &tokens.access));
+        let sid = text(&parts(&tokens.access).1["sid"]);
+        let delete = |path: String, access: &str| server.delete(&path).bearer_auth(access).send();
+        match round {
+            0 => _ = server.post("/users/signout").bearer_auth(&tokens.access).send().await.unwrap(),
+            1 => _ = delete(format!("/users/me/sessions/{sid}"), &live.access).await.unwrap(),
+            2 => _ = delete(format!("/admin/users/{id}/sessions/{sid}"), &admin).await.unwrap(),
+            3 => {
+                let form = [("token", tokens.access.as_str()), ("client_id", "mapae")];
+                server.post("/oauth2/revoke").form(&form).send().await.unwrap();
+            }
+            4 => {
+                let form = [("token", tokens.refresh.as_str()), ("client_id", "mapae")];
+                server.post("/oauth2/revoke").form(&form).send().await.unwrap();
+            }
+            _ => {
+                let second = refresh(&server, &tokens.refresh).await;
+                refresh(&server, &second.refresh).await;
+                crate::oauth::refused(&server, &tokens.refresh).await;
+            }
+        }
+        let now = feed(&server).await;
+        assert!(revokes(&now, &tokens.access), "{round}");
+        assert!(!revokes(&now, &live.access) && !revokes(&now, &job_token), "{round}");
+        assert!(now.seq > last, "{round}");
+        last = now.seq;
+    }
+    assert!(!revokes(&feed(&server).await, &job_token));
+    server.mapae.remove_client("job", None).await.unwrap();
+    server.mapae.administer(&id, disable(true), None).await.unwrap();
+    let now = feed(&server).await;
+    assert!(revokes(&now, &job_token) && revokes(&now, &live.access));
+    assert_eq!(now.entries.len(), 10, "six, the client, and the three sessions that ann still had");
+}
+
+#[tokio::test]
+async fn what_has_expired_is_not_in_the_feed() {
+    let server = Server::start().await;
+    let (id, _) = server.newcomer("ann").await;
+    let old = sign_in(&server, "ann", "").await;
+    server.clock.advance(2_000);
+    let new = sign_in(&server, "ann", "").await;
+    server.mapae.administer(&id, AdminChange { disabled: Some(true), ..AdminChange::default() }, None).await.unwrap();
+    let now = feed(&server).await;
+    assert!(revokes(&now, &new.access));
+    assert!(!revokes(&now, &old.access), "no token of it is about");
+    assert_eq!(now.entries.len(), 1);
+    // Past its end, and past what any verifier tolerates.
+    server.clock.advance(900 + 299);
+    assert_eq!(feed(&server).await.entries.len(), 1);
+    server.clock.advance(61);
+    let later = feed(&server).await;
+    assert_eq!(later.entries.len(), 0);
+    assert!(later.seq >= now.seq);
+}
+
+#[tokio::test]
+async fn it_is_signed_anew_on_change_and_every_minute() {
+    let server = Server::start().await;
+    server.sign_up("ann").await;
+    let get = async |tag: Option<&str>| -> Response {
+        let mut request = server.get(FEED);
+        if let Some(tag) = tag {
+            request = request.header("if-none-match", tag);
+        }
+        request.send().await.unwrap()
+    };
+    let first = get(None).await;
+    let tag = header(&first, "etag");
+    assert_eq!(header(&first, "cache-control"), "public, no-cache");
+    let first = first.text().await.unwrap();
+    assert_eq!(parts_of_feed(&first)["typ"], "mapae-revocations+jwt");
+    for same in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+        let unchanged = get(Some(&same)).await;
+        assert_eq!((unchanged.status().as_u16(), header(&unchanged, "etag")), (304, tag.clone()), "{same}");
+        assert_eq!(unchanged.text().await.unwrap(), "");
+    }
+    assert_eq!(get(Some("\"other\"")).await.text().await.unwrap(), first);
+    server.clock.advance(59);
+    assert_eq!(get(Some(&tag)).await.status(), 304);
+    server.clock.advance(1);
+    let second = get(Some(&tag)).await;
+    assert_eq!(second.status(), 200);
+    let (tag, second) = (header(&second, "etag"), second.text().await.unwrap());
+    let (before, after) = (read(&server, &first).await.unwrap(), read(&server, &second).await.unwrap());
+    assert_eq!(after.iat - before.iat, 60);
+    assert!(after.seq > before.seq && after.entries == before.entries);
+    // A change by another process is there with the next request.
+    let tokens = sign_in(&server, "ann", "").await;
+    assert_eq!(get(Some(&tag)).await.status(), 304, "a sign-in is no news");
+    let other = server.another_process().await;
+    other.end_sessions(&mapae::service::Ending::All).await.unwrap();
+    assert_eq!(get(Some(&tag)).await.status(), 200);
+    assert!(revokes(&feed(&server).await, &tokens.access));
+}
+
+fn parts_of_feed(feed: &str) -> Value {
+    serde_json::from_slice(&crate::forge::decode(feed.split('.').next().unwrap())).unwrap()
+}
+
+/// A key in other hands: its tokens end everywhere, and nobody is signed out.
+#[tokio::test]
+async fn a_revoked_key_is_in_the_feed() {
+    let server = Server::start().await;
+    server.sign_up("ann").await;
+    let before = sign_in(&server, "ann", "").await;
+    let kid = text(&parts(&before.access).0["kid"]);
+    assert!(matches!(server.mapae.revoke_key("no such key").await, Err(mapae::service::RevokeKeyError::NotFound(_))));
+    server.mapae.revoke_key(&kid).await.unwrap();
+    assert_eq!(server.status_of_me(&before.access).await, 401);
+    // Signed by another key, which verifiers have known for a while.
+    let now = feed(&server).await;
+    assert!(now.entries.is_key_revoked(&kid) && revokes(&now, &before.access));
+    let after = refresh(&server, &before.refresh).await;
+    assert_eq!(server.status_of_me(&after.access).await, 200);
+    assert!(!revokes(&now, &after.access));
+    let keys = server.mapae.list_keys().await.unwrap();
+    assert_eq!(keys.len(), 2, "one signs and one is next");
+    assert!(keys.iter().all(|key| key.kid != kid));
+    // One that does not sign yet.
+    let next = keys.iter().find(|key| key.activated_at.is_none()).unwrap();
+    server.mapae.revoke_key(&next.kid).await.unwrap();
+    assert_eq!(server.status_of_me(&after.access).await, 200);
+    assert_eq!(server.mapae.list_keys().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn neither_passes_for_the_other() {
+    let server = Server::start().await;
+    let (_, token) = server.newcomer("ann").await;
+    let signed = server.get(FEED).send().await.unwrap().text().await.unwrap();
+    assert_eq!(server.status_of_me(&signed).await, 401);
+    assert!(matches!(
+        read(&server, &token).await,
+        Err(FeedError::Jws(VerifyError::WrongType)) | Err(FeedError::Malformed(_))
+    ));
+}
+
+#[tokio::test]
+async fn beside_a_shared_secret_it_has_a_key_of_its_own() {
+    let secret = SecretText::new("열쇠-8b1f0c5d7a9e4c22b6d1a3e5f7092c4d".to_owned());
+    let server =
+        Server::start_with(|settings| settings.signing = Signing::SharedSecret(Algorithm::HS256, secret)).await;
+    let (_, token) = server.newcomer("ann").await;
+    let signed = server.get(FEED).send().await.unwrap().text().await.unwrap();
+    assert_eq!(parts_of_feed(&signed)["alg"], "EdDSA");
+    server.post("/users/signout").bearer_auth(&token).send().await.unwrap();
+    let now = feed(&server).await;
+    assert!(revokes(&now, &token));
+    // The key stays the same over a restart.
+    let kid = parts_of_feed(&signed)["kid"].clone();
+    let server = server.restart_with(|_| {}).await;
+    let signed = server.get(FEED).send().await.unwrap().text().await.unwrap();
+    assert_eq!(parts_of_feed(&signed)["kid"], kid);
+    let after = feed(&server).await;
+    assert!(revokes(&after, &token) && after.seq >= now.seq);
+}
