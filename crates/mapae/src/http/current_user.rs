@@ -8,8 +8,9 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use mapae_verify::axum::bearer_token;
 
+use super::cookies::{self, SameOrigin};
 use super::error::ApiError;
-use crate::domain::{ScopeSet, User};
+use crate::domain::{ScopeSet, SecretText, User};
 use crate::service::account::{Account, Known};
 use crate::service::user_store::StoredUser;
 use crate::service::{Mapae, Principal, Service};
@@ -19,7 +20,10 @@ use crate::service::{Mapae, Principal, Service};
 /// A handler that takes this is protected: without a token it answers 401, without the scopes 403, for a disabled
 /// account of the application's own table 403. The same type writes `security`, the scopes and those answers into the
 /// OpenAPI document. `U` is this service's own account unless the application brings its own table. As
-/// `Option<CurrentUser<S>>` it welcomes strangers: no `Authorization` header is `None`, anything else is checked as ever.
+/// `Option<CurrentUser<S>>` it welcomes strangers: no token is `None`, anything else is checked as ever.
+///
+/// The token is in the `Authorization` header or, for pages of the service's own origin that asked for that at their
+/// sign-in, in a cookie; then requests that may change something are refused if they come from elsewhere.
 #[derive(Clone, Debug)]
 pub struct CurrentUser<S = (), U: Account = User> {
     identity: U::Identity,
@@ -74,7 +78,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Option<Self>, ApiError> {
-        if !parts.headers.contains_key(AUTHORIZATION) {
+        if !cookies::shows_token(&parts.headers) {
             return Ok(None);
         }
         <Self as FromRequestParts<State>>::from_request_parts(parts, state).await.map(Some)
@@ -131,10 +135,24 @@ impl<S: ScopeSet> FromRequestParts<Service> for SignedIn<S> {
     }
 }
 
+/// The access token in a cookie. The header, which no page of another site can send, goes before it.
+fn in_cookie<U: Account>(authority: &U::Authority, parts: &Parts) -> Result<Option<SecretText>, ApiError> {
+    let Some(service) = U::service(authority).filter(|_| !parts.headers.contains_key(AUTHORIZATION)) else {
+        return Ok(None);
+    };
+    let token = cookies::access_token(&parts.headers);
+    if token.is_some() {
+        SameOrigin::check_if_unsafe(parts, service)?;
+    }
+    Ok(token)
+}
+
 /// Whose token the request carries, and whether it carries the scopes `S`.
 async fn identify<S: ScopeSet, U: Account>(authority: &U::Authority, parts: &Parts) -> Result<U::Identity, ApiError> {
-    let token = bearer_token(&parts.headers)?;
-    let found = U::identify(authority, token).await;
+    let found = match in_cookie::<U>(authority, parts)? {
+        Some(token) => U::identify(authority, token.expose()).await,
+        None => U::identify(authority, bearer_token(&parts.headers)?).await,
+    };
     let identity = found.map_err(|error| ApiError::from_authenticate(error, S::names()))?;
     if U::allows::<S>(&identity) { Ok(identity) } else { Err(ApiError::insufficient_scope(S::names())) }
 }

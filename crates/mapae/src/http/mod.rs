@@ -4,6 +4,7 @@ mod admin;
 mod api;
 mod body;
 mod clients;
+mod cookies;
 mod current_user;
 mod device;
 #[cfg(feature = "openapi")]

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::admin::AccountId;
 use super::api::{ApiRouter, delete_with, get_with, post_with};
+use super::cookies;
 use super::current_user::SignedIn;
 use super::error::{ApiError, ErrorCode};
-use super::refresh_cookie;
 use super::users::written;
 use crate::Service;
 use crate::domain::Session;
@@ -76,7 +76,7 @@ pub(super) fn router() -> ApiRouter<Service> {
                 op.id("sign_out")
                     .tag("sessions")
                     .summary("Sign out")
-                    .description("Ends the session of the token, and clears the refresh cookie.")
+                    .description("Ends the session of the token, and clears its cookies.")
                     .response::<204, ()>()
             }),
         )
@@ -119,7 +119,7 @@ pub(super) fn admin_router() -> ApiRouter<Service> {
 
 async fn sign_out(State(service): State<Service>, who: SignedIn<()>, headers: HeaderMap) -> Result<Response, ApiError> {
     service.sign_out(&who).await?;
-    Ok(refresh_cookie::clear(&headers, StatusCode::NO_CONTENT).into_response())
+    Ok((cookies::clear(&headers), StatusCode::NO_CONTENT).into_response())
 }
 
 async fn list_own(State(service): State<Service>, who: SignedIn<Me>) -> Result<Json<SessionList>, ApiError> {

@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use super::api::{ApiRouter, post_with};
 use super::body::{Fields, FromFields, JsonBody};
+use super::cookies::{InCookies, SameOrigin};
 use super::device::Caller;
 use super::error::{self, ApiError, FieldProblem};
 use super::form::PasswordRequestForm;
-use super::refresh_cookie::{self, SameOrigin};
 use crate::domain::SecretText;
 use crate::service::TokenResponse;
 use crate::service::account::Account;
@@ -24,23 +24,31 @@ use crate::{Mapae, Service};
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Token")]
 pub(super) struct TokenBody {
-    /// Send it as `Authorization: Bearer …`.
-    access_token: String,
+    /// Send it as `Authorization: Bearer …`. Absent where it is in a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
     /// Always `bearer`.
     token_type: &'static str,
     /// How long it is good, in seconds.
     expires_in: u32,
     /// The scopes that it carries, separated by spaces.
     scope: String,
-    /// What gives the next access token, at `/oauth2/token`. Each is used once.
+    /// What gives the next access token, at `/oauth2/token`. Each is used once. Absent where it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
 }
 
 impl From<TokenResponse> for TokenBody {
     fn from(response: TokenResponse) -> Self {
+        Self::new(response, InCookies::default())
+    }
+}
+
+impl TokenBody {
+    /// The body beside tokens that are in cookies.
+    pub(super) fn new(response: TokenResponse, places: InCookies) -> Self {
         Self {
-            access_token: response.access_token.expose().to_owned(),
+            access_token: (!places.access).then(|| response.access_token.expose().to_owned()),
             token_type: "bearer",
             expires_in: response.expires_in,
             scope: response.scope.to_string(),
@@ -70,6 +78,8 @@ struct SignInBody {
     device_name: Option<String>,
     /// For pages of this server's own origin: the refresh token comes in a cookie, and not in the answer.
     refresh_cookie: Option<bool>,
+    /// For pages of this server's own origin: the access token comes in a cookie too, which every route reads.
+    access_cookie: Option<bool>,
 }
 
 impl FromFields for SignInBody {
@@ -81,6 +91,7 @@ impl FromFields for SignInBody {
             scope: fields.scopes("scope"),
             device_name: fields.optional_string("device_name"),
             refresh_cookie: fields.optional_bool("refresh_cookie"),
+            access_cookie: fields.optional_bool("access_cookie"),
         }
     }
 }
@@ -137,16 +148,13 @@ async fn sign_in(
             return Err(ApiError::validation(vec![problem]));
         }
     };
-    let in_cookie = body.refresh_cookie == Some(true);
-    if in_cookie {
+    let places = InCookies { refresh: body.refresh_cookie == Some(true), access: body.access_cookie == Some(true) };
+    if places.any() {
         SameOrigin::check(&headers, &service)?;
     }
     let device = caller.called(body.device_name);
     let mut tokens = service.sign_in_from(login, &body.password, &body.scope, &device).await?;
-    match tokens.refresh_token.take_if(|_| in_cookie) {
-        Some(refresh) => Ok(refresh_cookie::set(&service, &refresh, Json(TokenBody::from(tokens))).into_response()),
-        None => Ok(Json(TokenBody::from(tokens)).into_response()),
-    }
+    Ok((places.take(&service, &mut tokens), Json(TokenBody::new(tokens, places))).into_response())
 }
 
 #[cfg(test)]

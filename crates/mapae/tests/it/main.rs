@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod about_tokens;
+mod access_cookie;
 mod admin_change;
 mod admin_list;
 mod authorization_header;
