@@ -86,8 +86,8 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     }
 
     /// How long it is until the token expires, leeway included.
-    #[cfg(feature = "axum")]
-    pub(crate) fn expires_in(&self, token: &VerifiedToken<C>) -> std::time::Duration {
+    #[must_use]
+    pub fn expires_in(&self, token: &VerifiedToken<C>) -> std::time::Duration {
         let end = self.policy.end(token.entry().times);
         let millis = end.saturating_sub(self.clock.now_millis());
         std::time::Duration::from_millis(u64::try_from(millis).unwrap_or(0))

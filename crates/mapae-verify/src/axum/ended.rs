@@ -1,5 +1,6 @@
 //! What closes a connection that outlives its token.
 
+use std::future::ready;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -45,6 +46,22 @@ impl Ended {
     }
 }
 
+/// Waits until `check` fails; why it did. It is made at once and then again every second, or sooner where it answers
+/// that something ends sooner: what it answers is how long that takes.
+///
+/// [`Bearer::ended`] waits so; it is for whoever knows more about a caller than the token says.
+pub async fn until_refused<E, F>(mut check: impl FnMut() -> F) -> E
+where
+    F: Future<Output = Result<Duration, E>>,
+{
+    loop {
+        match check().await {
+            Ok(left) => sleep(left.clamp(SHORTEST, INTERVAL)).await,
+            Err(reason) => return reason,
+        }
+    }
+}
+
 impl<S, C: ScopedClaims> Bearer<S, C> {
     /// Waits until the token is not good any more, as a new request with it would find: it has expired (leeway
     /// included), it, its session or its key was revoked, or there is nothing recent enough to check it with.
@@ -83,14 +100,8 @@ impl<S, C: ScopedClaims> Bearer<S, C> {
     /// ```
     pub fn ended(&self) -> impl Future<Output = Ended> + Send + 'static + use<S, C> {
         let (token, verifier) = (self.token.clone(), self.verifier.clone());
-        async move {
-            loop {
-                if let Err(reason) = verifier.check_again(&token) {
-                    return Ended { reason };
-                }
-                sleep(verifier.expires_in(&token).clamp(SHORTEST, INTERVAL)).await;
-            }
-        }
+        let check = move || ready(verifier.check_again(&token).map(|()| verifier.expires_in(&token)));
+        async move { Ended { reason: until_refused(check).await } }
     }
 
     /// A stream that ends when the token does; see [`Self::ended`].

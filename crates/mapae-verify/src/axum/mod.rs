@@ -52,12 +52,12 @@ mod utoipa;
 mod verifier;
 
 pub use bearer::{Bearer, bearer_token};
-pub use ended::{CLOSE_TRY_AGAIN_LATER, CLOSE_UNAUTHORIZED, Ended};
+pub use ended::{CLOSE_TRY_AGAIN_LATER, CLOSE_UNAUTHORIZED, Ended, until_refused};
 pub use error::{BearerError, RETRY_SECONDS};
 #[cfg(any(feature = "openapi", feature = "utoipa"))]
 pub use flow::PasswordFlow;
 #[cfg(feature = "openapi")]
-pub use openapi::{finish_openapi, protect};
+pub use openapi::{document_required, finish_openapi, protect};
 pub use require::{Require, RequireLayer, require};
 pub use style::{ErrorStyle, error_style, on_error};
 #[cfg(feature = "utoipa")]

@@ -70,15 +70,24 @@ where
     C: ScopedClaims,
     State: Clone + Send + Sync + 'static,
 {
-    let documented = router.with_path_items(|mut item| {
+    document_required::<S, State>(router).layer(layer::<S, C>(verifier))
+}
+
+/// Documents that each route that the router has so far asks for the scopes `S` beside its own: for a layer of another
+/// kind than [`require`](super::require) that asks for them.
+pub fn document_required<S, State>(router: ApiRouter<State>) -> ApiRouter<State>
+where
+    S: ScopeSet,
+    State: Clone + Send + Sync + 'static,
+{
+    router.with_path_items(|mut item| {
         in_context(|ctx| {
             for (_, operation) in iter_operations_mut(item.inner_mut()) {
                 document::<S>(ctx, operation);
             }
         });
         item
-    });
-    documented.layer(layer::<S, C>(verifier))
+    })
 }
 
 /// Writes down that the operation asks for the scopes `S` beside what it asks for already.

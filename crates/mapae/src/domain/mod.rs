@@ -10,6 +10,7 @@ pub mod scope;
 pub mod secret;
 pub mod session;
 pub mod signing_key;
+pub mod ticket;
 pub mod user;
 pub mod user_name;
 
@@ -22,5 +23,6 @@ pub use scope::ScopeCatalogue;
 pub use secret::{MasterKey, SecretText};
 pub use session::{Device, EndReason, Presented, RefreshState, Session};
 pub use signing_key::{KeyState, SigningKeyRecord};
+pub use ticket::{Ticket, TicketHash, TicketRecord};
 pub use user::{User, UserId};
 pub use user_name::UserName;

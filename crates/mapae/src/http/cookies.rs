@@ -3,7 +3,7 @@
 //! `POST /users/signin` sets them where that was asked for, `POST /users/refresh` alone reads the refresh token, the
 //! extractors read the access token where there is no `Authorization` header, and signing out clears both.
 
-use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, SET_COOKIE, UPGRADE};
+use axum::http::header::{COOKIE, ORIGIN, SET_COOKIE, UPGRADE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method};
 use axum::response::AppendHeaders;
@@ -62,11 +62,6 @@ pub(super) fn refresh_token(headers: &HeaderMap) -> Option<SecretText> {
 /// The access token in its cookie.
 pub(super) fn access_token(headers: &HeaderMap) -> Option<SecretText> {
     read(headers, ACCESS)
-}
-
-/// Whether the request shows an access token, in whichever way.
-pub(super) fn shows_token(headers: &HeaderMap) -> bool {
-    headers.contains_key(AUTHORIZATION) || access_token(headers).is_some()
 }
 
 fn bare(name: &'static str, value: String) -> cookie::CookieBuilder<'static> {

@@ -1,16 +1,15 @@
 //! The extractors that protect a route, and document that they do.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use mapae_verify::axum::bearer_token;
 
-use super::cookies::{self, SameOrigin};
+use super::caller::{Caller, Disabled};
 use super::error::ApiError;
-use crate::domain::{ScopeSet, SecretText, User};
+use crate::domain::{ScopeSet, User};
 use crate::service::account::{Account, Known};
 use crate::service::user_store::StoredUser;
 use crate::service::{Mapae, Principal, Service};
@@ -23,24 +22,26 @@ use crate::service::{Mapae, Principal, Service};
 /// `Option<CurrentUser<S>>` it welcomes strangers: no token is `None`, anything else is checked as ever.
 ///
 /// The token is in the `Authorization` header or, for pages of the service's own origin that asked for that at their
-/// sign-in, in a cookie; then requests that may change something are refused if they come from elsewhere.
-#[derive(Clone, Debug)]
+/// sign-in, in a cookie; then requests that may change something are refused if they come from elsewhere. A request that
+/// opens a WebSocket or asks for server-sent events may show a single-use ticket instead, in the query: `?ticket=…`
+/// ([`Mapae::tickets_router`]). [`Self::ended`] and [`Self::until_end`] close such connections in time. Behind
+/// [`Mapae::require`] nothing is looked up again.
 pub struct CurrentUser<S = (), U: Account = User> {
-    identity: U::Identity,
+    pub(super) caller: Caller<U>,
     scopes: PhantomData<fn() -> S>,
 }
 
 impl<S> CurrentUser<S> {
     /// The account with its session and the token's claims.
     pub fn principal(&self) -> &Principal {
-        &self.identity
+        &self.caller.identity
     }
 }
 
 impl<S, U: StoredUser> CurrentUser<S, U> {
     /// The user with what the token says.
     pub fn known(&self) -> &Known<U> {
-        &self.identity
+        &self.caller.identity
     }
 }
 
@@ -48,7 +49,7 @@ impl<S, U: Account> Deref for CurrentUser<S, U> {
     type Target = U;
 
     fn deref(&self) -> &U {
-        U::account(&self.identity)
+        U::account(&self.caller.identity)
     }
 }
 
@@ -62,9 +63,9 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
-        let KnownUser { identity, scopes } =
-            <KnownUser<S, U> as FromRequestParts<State>>::from_request_parts(parts, state).await?;
-        if U::is_active(&identity) { Ok(Self { identity, scopes }) } else { Err(ApiError::inactive_user()) }
+        let caller = Caller::of::<S>(parts, &Mapae::<U>::from_ref(state).0).await?;
+        caller.check::<S>(Disabled::Refused)?;
+        Ok(Self { caller, scopes: PhantomData })
     }
 }
 
@@ -78,7 +79,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Option<Self>, ApiError> {
-        if !cookies::shows_token(&parts.headers) {
+        if Caller::<U>::is_stranger(parts, &Mapae::<U>::from_ref(state).0) {
             return Ok(None);
         }
         <Self as FromRequestParts<State>>::from_request_parts(parts, state).await.map(Some)
@@ -87,9 +88,8 @@ where
 
 /// As [`CurrentUser`], but a disabled account of the application's own table passes too: `get_current_user` of the
 /// tutorials, beside `get_current_active_user`.
-#[derive(Clone, Debug)]
 pub struct KnownUser<S = (), U: Account = User> {
-    identity: U::Identity,
+    pub(super) caller: Caller<U>,
     scopes: PhantomData<fn() -> S>,
 }
 
@@ -97,7 +97,7 @@ impl<S, U: Account> Deref for KnownUser<S, U> {
     type Target = U;
 
     fn deref(&self) -> &U {
-        U::account(&self.identity)
+        U::account(&self.caller.identity)
     }
 }
 
@@ -111,12 +111,33 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
-        let identity = identify::<S, U>(&Mapae::from_ref(state).0, parts).await?;
-        Ok(Self { identity, scopes: PhantomData })
+        let caller = Caller::of::<S>(parts, &Mapae::<U>::from_ref(state).0).await?;
+        caller.check::<S>(Disabled::Passes)?;
+        Ok(Self { caller, scopes: PhantomData })
     }
 }
 
-/// Whoever signed in, on this service's own routes, which serve any kind of account.
+macro_rules! as_its_caller {
+    ($($name:ident)*) => {
+        $(
+            impl<S, U: Account> Clone for $name<S, U> {
+                fn clone(&self) -> Self {
+                    Self { caller: self.caller.clone(), scopes: PhantomData }
+                }
+            }
+
+            impl<S, U: Account<Identity: fmt::Debug>> fmt::Debug for $name<S, U> {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.debug_tuple(stringify!($name)).field(&self.caller.identity).finish()
+                }
+            }
+        )*
+    };
+}
+
+as_its_caller! { CurrentUser KnownUser }
+
+/// Whoever signed in, on this service's own routes, which serve any kind of account and no streams.
 pub(super) struct SignedIn<S>(Principal, PhantomData<fn() -> S>);
 
 impl<S> Deref for SignedIn<S> {
@@ -131,28 +152,8 @@ impl<S: ScopeSet> FromRequestParts<Service> for SignedIn<S> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        Ok(Self(identify::<S, User>(service, parts).await?, PhantomData))
+        let caller = Caller::<User>::without_ticket::<S>(parts, service).await?;
+        caller.check::<S>(Disabled::Refused)?;
+        Ok(Self(caller.identity, PhantomData))
     }
-}
-
-/// The access token in a cookie. The header, which no page of another site can send, goes before it.
-fn in_cookie<U: Account>(authority: &U::Authority, parts: &Parts) -> Result<Option<SecretText>, ApiError> {
-    let Some(service) = U::service(authority).filter(|_| !parts.headers.contains_key(AUTHORIZATION)) else {
-        return Ok(None);
-    };
-    let token = cookies::access_token(&parts.headers);
-    if token.is_some() {
-        SameOrigin::check_if_unsafe(parts, service)?;
-    }
-    Ok(token)
-}
-
-/// Whose token the request carries, and whether it carries the scopes `S`.
-async fn identify<S: ScopeSet, U: Account>(authority: &U::Authority, parts: &Parts) -> Result<U::Identity, ApiError> {
-    let found = match in_cookie::<U>(authority, parts)? {
-        Some(token) => U::identify(authority, token.expose()).await,
-        None => U::identify(authority, bearer_token(&parts.headers)?).await,
-    };
-    let identity = found.map_err(|error| ApiError::from_authenticate(error, S::names()))?;
-    if U::allows::<S>(&identity) { Ok(identity) } else { Err(ApiError::insufficient_scope(S::names())) }
 }

@@ -1,4 +1,4 @@
-//! Caller where a request comes, for people who look through their sessions. Nothing is decided by it.
+//! SentFrom where a request comes, for people who look through their sessions. Nothing is decided by it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,9 +14,9 @@ use crate::domain::Device;
 const MAX_NAME_CHARS: usize = 200;
 
 /// The program that sent the request, by its `User-Agent` and its address.
-pub(super) struct Caller(Device);
+pub(super) struct SentFrom(Device);
 
-impl Caller {
+impl SentFrom {
     pub(super) fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
         let agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let address = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical().to_string());
@@ -35,7 +35,7 @@ fn tidy(name: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for SentFrom {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {

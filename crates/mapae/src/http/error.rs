@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 pub use super::error_code::ErrorCode;
 use super::style::ErrorStyle;
+use crate::domain::ticket::TicketRefused;
 use crate::service::StoreError;
 use crate::service::accounts::{AccountError, FieldError};
 use crate::service::{AuthenticateError, IssueError, NewPasswordError, SignInError};
@@ -133,6 +134,11 @@ impl ApiError {
         self.0.code
     }
 
+    /// The sentence about this occurrence.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// The fields that cannot be taken, if that is what the error is about.
     pub fn fields(&self) -> &[FieldProblem] {
         &self.0.fields
@@ -154,6 +160,13 @@ impl ApiError {
     /// The token is not to be believed, and why.
     pub fn refused_token(error: VerifyError, scopes: String) -> Self {
         Self::invalid_token(error.to_string(), scopes).edit(|inner| inner.token_error = Some(error))
+    }
+
+    /// The ticket does not count, and why. `scopes` are those that the route asks for.
+    pub fn invalid_ticket(reason: TicketRefused, scopes: String) -> Self {
+        Self::new(ErrorCode::InvalidTicket, format!("{reason}: ask for another one"))
+            .fastapi("Could not validate credentials")
+            .edit(|inner| inner.scopes = scopes)
     }
 
     /// Why the token is not to be believed, if that is what the error is about.
@@ -264,10 +277,15 @@ impl ApiError {
         let scope = if inner.scopes.is_empty() { String::new() } else { format!("scope=\"{}\"", inner.scopes) };
         match (style, inner.code) {
             (_, ErrorCode::NotAuthenticated | ErrorCode::IncorrectCredentials) => Some("Bearer".to_owned()),
-            (ErrorStyle::Detail, ErrorCode::InvalidToken | ErrorCode::InsufficientScope) => {
+            (ErrorStyle::Detail, ErrorCode::InvalidToken | ErrorCode::InvalidTicket | ErrorCode::InsufficientScope) => {
                 Some(format!("Bearer {scope}").trim_end().to_owned())
             }
-            (ErrorStyle::Problem, code @ (ErrorCode::InvalidToken | ErrorCode::InsufficientScope)) => {
+            (
+                ErrorStyle::Problem,
+                code @ (ErrorCode::InvalidToken | ErrorCode::InvalidTicket | ErrorCode::InsufficientScope),
+            ) => {
+                // RFC 6750 knows no tickets.
+                let code = if code == ErrorCode::InvalidTicket { ErrorCode::InvalidToken } else { code };
                 let separator = if scope.is_empty() { "" } else { ", " };
                 let description = inner.detail.replace(['"', '\\'], "'");
                 Some(format!(

@@ -35,6 +35,8 @@ catalogue! {
     NotAuthenticated = "not_authenticated", UNAUTHORIZED, "Not authenticated";
     /// The token is malformed, expired, altered, or its session or account has ended.
     InvalidToken = "invalid_token", UNAUTHORIZED, "The token is not valid";
+    /// The ticket is unknown, was used, or has expired.
+    InvalidTicket = "invalid_ticket", UNAUTHORIZED, "The ticket is not valid";
     /// The token lacks a scope that the route asks for.
     InsufficientScope = "insufficient_scope", FORBIDDEN, "The token lacks a scope";
     /// Unknown name, wrong password or disabled account.

@@ -3,12 +3,14 @@
 mod admin;
 mod api;
 mod body;
+mod caller;
 mod clients;
 mod cookies;
 mod current_user;
 mod device;
 #[cfg(feature = "openapi")]
 mod docs;
+mod ended;
 mod error;
 mod error_code;
 #[cfg(feature = "openapi")]
@@ -20,10 +22,12 @@ mod oauth;
 mod openapi;
 mod refresh_cookie;
 mod request;
+mod require;
 mod revocations;
 mod routers;
 mod sessions;
 mod style;
+mod tickets;
 mod token;
 mod users;
 mod verify;
@@ -33,7 +37,9 @@ pub use api::Routes;
 pub use current_user::{CurrentUser, KnownUser};
 #[cfg(feature = "openapi")]
 pub use docs::docs_router;
+pub use ended::{CLOSE_FORBIDDEN, CLOSE_TRY_AGAIN_LATER, CLOSE_UNAUTHORIZED, Ended};
 pub use error::{ApiError, ErrorCode, FieldProblem};
 pub use form::{PasswordRequestForm, StrictPasswordRequestForm};
+pub use require::{RequireLayer, Required};
 pub use routers::app;
 pub use style::{ErrorStyle, error_style, on_error};

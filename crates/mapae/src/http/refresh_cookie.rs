@@ -7,7 +7,7 @@ use mapae_verify::Scopes;
 
 use super::api::{ApiRouter, post_with};
 use super::cookies::{self, InCookies, SameOrigin, SetCookies};
-use super::device::Caller;
+use super::device::SentFrom;
 use super::error::ApiError;
 use super::token::TokenBody;
 use crate::Service;
@@ -51,12 +51,12 @@ pub(super) fn router() -> ApiRouter<Service> {
 
 async fn refresh(
     State(service): State<Service>,
-    caller: Caller,
+    sent_from: SentFrom,
     RefreshCookie { token, places }: RefreshCookie,
 ) -> Result<(SetCookies, Json<TokenBody>), ApiError> {
     let client = ClientAuth { id: FIRST_PARTY_CLIENT_ID.to_owned(), secrets: Vec::new() };
     let grant = GrantRequest::RefreshToken(token);
-    let request = TokenRequest { client, grant, scope: Scopes::default(), device: caller.called(None) };
+    let request = TokenRequest { client, grant, scope: Scopes::default(), device: sent_from.called(None) };
     let mut tokens = service.grant_tokens(request).await?;
     Ok((places.take(&service, &mut tokens), Json(TokenBody::new(tokens, places))))
 }

@@ -14,8 +14,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::api::{ApiRouter, Routes};
 use super::request::{self, Around};
 use super::style::{ErrorStyle, error_style};
-use super::well_known;
-use super::{admin, clients, error, health, oauth, refresh_cookie, revocations, sessions, token, users, verify};
+use super::{
+    admin, clients, error, health, oauth, refresh_cookie, revocations, sessions, tickets, token, users, verify,
+    well_known,
+};
 #[cfg(feature = "openapi")]
 use super::{docs, openapi};
 use crate::service::Abilities;
@@ -31,6 +33,7 @@ pub fn app(service: impl Into<Service>) -> Router {
         .merge(form_router(&Mapae::<crate::domain::User>::from(service.clone())))
         .merge(users::signup_router(abilities))
         .merge(users::router(abilities))
+        .merge(tickets::router())
         .merge(sessions_router())
         .merge(admin_router(abilities))
         .merge(oauth::router(&service))
@@ -114,6 +117,11 @@ impl<U: Account> Mapae<U> {
     /// `/users/me` and what is below it: one's own account.
     pub fn users_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
         self.mounted(|service| users::router(service.abilities()))
+    }
+
+    /// `POST /users/me/tickets`: single-use tickets, for the WebSockets and server-sent events of browsers.
+    pub fn tickets_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|_| tickets::router())
     }
 
     /// `/admin`: everybody's accounts and sessions, and the OAuth clients, for holders of `mapae:admin`.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::api::{ApiRouter, post_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::cookies::{InCookies, SameOrigin};
-use super::device::Caller;
+use super::device::SentFrom;
 use super::error::{self, ApiError, FieldProblem};
 use super::form::PasswordRequestForm;
 use crate::domain::SecretText;
@@ -127,16 +127,16 @@ pub(super) fn signin_router() -> ApiRouter<Service> {
 
 async fn token<U: Account>(
     State(mapae): State<Mapae<U>>,
-    caller: Caller,
+    sent_from: SentFrom,
     form: PasswordRequestForm,
 ) -> Result<Json<TokenBody>, ApiError> {
-    let device = caller.called(None);
+    let device = sent_from.called(None);
     Ok(Json(U::sign_in(&mapae.0, &form.username, &form.password, &form.scope, &device).await?.into()))
 }
 
 async fn sign_in(
     State(service): State<Service>,
-    caller: Caller,
+    sent_from: SentFrom,
     headers: HeaderMap,
     JsonBody(body): JsonBody<SignInBody>,
 ) -> Result<Response, ApiError> {
@@ -152,7 +152,7 @@ async fn sign_in(
     if places.any() {
         SameOrigin::check(&headers, &service)?;
     }
-    let device = caller.called(body.device_name);
+    let device = sent_from.called(body.device_name);
     let mut tokens = service.sign_in_from(login, &body.password, &body.scope, &device).await?;
     Ok((places.take(&service, &mut tokens), Json(TokenBody::new(tokens, places))).into_response())
 }

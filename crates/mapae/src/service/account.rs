@@ -1,8 +1,10 @@
 //! Whoever a token can speak for.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use mapae_verify::{ScopeSet, Scopes};
+use mapae_verify::{ScopeSet, Scopes, VerifiedToken};
 
 use super::stateless::Stateless;
 use super::user_store::StoredUser;
@@ -43,6 +45,25 @@ pub trait Account: Send + Sync + Sized + 'static {
         authority: &Self::Authority,
         token: &str,
     ) -> impl Future<Output = Result<Self::Identity, AuthenticateError>> + Send;
+
+    /// Whose token this was that was good before, as a new request with it would find it now; and how long it is until
+    /// the token expires.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`] says why it does not count any more.
+    fn identify_again(
+        authority: &Self::Authority,
+        identity: &Self::Identity,
+    ) -> impl Future<Output = Result<(Self::Identity, Duration), AuthenticateError>> + Send;
+
+    /// Whoever the service with a database has found out.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`] if it is no such account.
+    fn identity(principal: Principal) -> Result<Self::Identity, AuthenticateError>;
+
+    /// Whether what one lets pass is good for the other: they are clones.
+    fn is_same(one: &Self::Authority, other: &Self::Authority) -> bool;
 
     /// Issues a token to whoever signs in with this name or address, without a password.
     ///
@@ -97,6 +118,21 @@ impl Account for User {
         service.authenticate(token).await
     }
 
+    async fn identify_again(
+        service: &Service,
+        principal: &Principal,
+    ) -> Result<(Principal, Duration), AuthenticateError> {
+        service.identify_again(principal).await
+    }
+
+    fn identity(principal: Principal) -> Result<Principal, AuthenticateError> {
+        Ok(principal)
+    }
+
+    fn is_same(one: &Service, other: &Service) -> bool {
+        one.is_same(other)
+    }
+
     async fn issue_to(service: &Service, login: &str, requested: &Scopes) -> Result<TokenResponse, IssueError> {
         service.issue_to(login, requested).await
     }
@@ -124,14 +160,50 @@ pub enum TableAuthority<U: StoredUser> {
 }
 
 /// A user of the application's own table whom a good token names.
-#[derive(Clone, Debug)]
 pub struct Known<U: StoredUser> {
     /// The user, as the table has it now; perhaps disabled where no sessions are kept.
     pub user: Arc<U>,
     /// The scopes that the token carries.
     pub scopes: Scopes,
+    pub(super) proof: Proof<U::Claims>,
+}
+
+/// What says that the user may pass.
+pub(super) enum Proof<C> {
+    /// A token of a session.
+    Session(Principal),
+    /// A token, where no sessions are kept.
+    Token(VerifiedToken<C>),
+}
+
+impl<U: StoredUser> Known<U> {
     /// The session and the claims, where sessions are kept.
-    pub principal: Option<Principal>,
+    pub fn principal(&self) -> Option<&Principal> {
+        match &self.proof {
+            Proof::Session(principal) => Some(principal),
+            Proof::Token(_) => None,
+        }
+    }
+}
+
+impl<U: StoredUser> Clone for Known<U> {
+    fn clone(&self) -> Self {
+        let proof = match &self.proof {
+            Proof::Session(principal) => Proof::Session(principal.clone()),
+            Proof::Token(token) => Proof::Token(token.clone()),
+        };
+        Self { user: Arc::clone(&self.user), scopes: self.scopes.clone(), proof }
+    }
+}
+
+impl<U: StoredUser + fmt::Debug> fmt::Debug for Known<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known")
+            .field("user", &self.user)
+            .field("scopes", &self.scopes)
+            .field("principal", &self.principal())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<U: StoredUser> Account for U {
@@ -164,13 +236,40 @@ impl<U: StoredUser> Account for U {
 
     async fn identify(authority: &TableAuthority<U>, token: &str) -> Result<Known<U>, AuthenticateError> {
         match authority {
-            TableAuthority::Service(service) => {
-                let principal = service.authenticate(token).await?;
-                // Made by the same builder that fixed the type of the table.
-                let row = principal.row::<U>().ok_or(AuthenticateError::NotAUser)?;
-                Ok(Known { user: row, scopes: principal.claims.scope.clone(), principal: Some(principal) })
-            }
+            TableAuthority::Service(service) => Self::identity(service.authenticate(token).await?),
             TableAuthority::Stateless(stateless) => stateless.authenticate(token).await,
+        }
+    }
+
+    async fn identify_again(
+        authority: &TableAuthority<U>,
+        known: &Known<U>,
+    ) -> Result<(Known<U>, Duration), AuthenticateError> {
+        match (authority, &known.proof) {
+            (TableAuthority::Service(service), Proof::Session(principal)) => {
+                let (principal, left) = service.identify_again(principal).await?;
+                Ok((Self::identity(principal)?, left))
+            }
+            (TableAuthority::Stateless(stateless), Proof::Token(token)) => stateless.identify_again(token).await,
+            // Each makes its own kind.
+            (TableAuthority::Service(_), Proof::Token(_)) | (TableAuthority::Stateless(_), Proof::Session(_)) => {
+                Err(AuthenticateError::NotAUser)
+            }
+        }
+    }
+
+    fn identity(principal: Principal) -> Result<Known<U>, AuthenticateError> {
+        // Made by the same builder that fixed the type of the table.
+        let user = principal.row::<U>().ok_or(AuthenticateError::NotAUser)?;
+        Ok(Known { user, scopes: principal.claims.scope.clone(), proof: Proof::Session(principal) })
+    }
+
+    fn is_same(one: &TableAuthority<U>, other: &TableAuthority<U>) -> bool {
+        match (one, other) {
+            (TableAuthority::Service(one), TableAuthority::Service(other)) => one.is_same(other),
+            (TableAuthority::Stateless(one), TableAuthority::Stateless(other)) => one.is_same(other),
+            (TableAuthority::Service(_), TableAuthority::Stateless(_))
+            | (TableAuthority::Stateless(_), TableAuthority::Service(_)) => false,
         }
     }
 
@@ -195,9 +294,9 @@ impl<U: StoredUser> Account for U {
 
     /// Without sessions a token is what it says, as in the tutorials; with them the account must hold the scopes still.
     fn allows<S: ScopeSet>(known: &Known<U>) -> bool {
-        match &known.principal {
-            Some(principal) => principal.allows::<S>(),
-            None => S::satisfied_by(&known.scopes),
+        match &known.proof {
+            Proof::Session(principal) => principal.allows::<S>(),
+            Proof::Token(_) => S::satisfied_by(&known.scopes),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Who presents a token, and whether it still counts here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mapae_verify::{Claims, ScopeSet, VerifyError};
+use mapae_verify::{Claims, ScopeSet, VerifiedToken, VerifyError};
 
 use super::Service;
 use super::accounts::ChangeError;
@@ -21,6 +22,8 @@ pub struct Principal {
     pub claims: Arc<Claims>,
     /// The row of the application's own table that the account is.
     pub(super) row: Option<AnyRow>,
+    /// The token itself, for checking it again.
+    pub(super) token: VerifiedToken<Claims>,
 }
 
 impl Principal {
@@ -63,11 +66,32 @@ impl Service {
     /// # Errors
     /// [`AuthenticateError`] says why it does not count.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
-        self.principal(self.0.verifier.verify(token)?).await
+        self.principal(self.0.verifier.verify_token(token)?).await
     }
 
-    /// Whoever verified claims name, if session and account still count.
-    pub(super) async fn principal(&self, claims: Arc<Claims>) -> Result<Principal, AuthenticateError> {
+    /// As [`Self::authenticate`] would answer now, without the token's text and its signature; and how long it is until the
+    /// token expires.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`] says why it does not count any more.
+    pub async fn identify_again(&self, principal: &Principal) -> Result<(Principal, Duration), AuthenticateError> {
+        let principal = self.authenticate_again(principal.token.clone()).await?;
+        let left = self.0.verifier.expires_in(&principal.token);
+        Ok((principal, left))
+    }
+
+    /// Checks a token that was verified before.
+    pub(super) async fn authenticate_again(
+        &self,
+        token: VerifiedToken<Claims>,
+    ) -> Result<Principal, AuthenticateError> {
+        self.0.verifier.check_again(&token)?;
+        self.principal(token).await
+    }
+
+    /// Whoever a verified token names, if session and account still count.
+    pub(super) async fn principal(&self, token: VerifiedToken<Claims>) -> Result<Principal, AuthenticateError> {
+        let claims = Arc::clone(token.claims());
         let user_id = claims.sub.as_user().and_then(UserId::new).ok_or(AuthenticateError::NotAUser)?;
         if self.store().is_token_revoked(&claims.jti).await? {
             return Err(AuthenticateError::Ended);
@@ -81,7 +105,7 @@ impl Service {
         if account.user.disabled {
             return Err(AuthenticateError::Ended);
         }
-        Ok(Principal { user: account.user, session, claims, row: account.row })
+        Ok(Principal { user: account.user, session, claims, row: account.row, token })
     }
 
     /// Begins the transaction in which somebody does what asks for `scope`, if that is still allowed.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mapae_verify::{Claims, Scopes, VerifierBuilder, VerifyError, inspect};
+use mapae_verify::{Claims, Scopes, VerifiedToken, VerifierBuilder, VerifyError, inspect};
 
 use super::clients::ClientAuth;
 use super::{AuthenticateError, Service, TokenError};
@@ -138,8 +138,8 @@ impl Service {
     }
 
     /// Verifies a token of this service whoever it is meant for.
-    fn verify_for_anyone(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
-        match self.0.verifier.verify(token) {
+    fn verify_for_anyone(&self, token: &str) -> Result<VerifiedToken<Claims>, VerifyError> {
+        match self.0.verifier.verify_token(token) {
             Err(VerifyError::WrongAudience) => {
                 // It names others, and that is for those who ask about it to judge: everything else is checked again.
                 let decoded = inspect::decode(token)?;
@@ -150,20 +150,20 @@ impl Service {
                     .leeway(settings.leeway)
                     .clock(self.0.clock.clone())
                     .build()
-                    .verify(token)
+                    .verify_token(token)
             }
             verified => verified,
         }
     }
 
     /// Whether what verified claims name still counts; the scope that is left.
-    async fn still_good(&self, claims: &Arc<Claims>) -> Result<Scopes, AuthenticateError> {
-        match claims.sub.as_user() {
+    async fn still_good(&self, token: &VerifiedToken<Claims>) -> Result<Scopes, AuthenticateError> {
+        match token.claims().sub.as_user() {
             Some(_) => {
-                let principal = self.principal(Arc::clone(claims)).await?;
+                let principal = self.principal(token.clone()).await?;
                 Ok(principal.claims.scope.intersection(&principal.user.scopes))
             }
-            None => Ok(self.still_bears(Arc::clone(claims)).await?.scope()),
+            None => Ok(self.still_bears(Arc::clone(token.claims())).await?.scope()),
         }
     }
 }

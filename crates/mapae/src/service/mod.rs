@@ -24,6 +24,7 @@ mod refusal_floor;
 mod sessions;
 pub mod stateless;
 mod table_accounts;
+mod tickets;
 mod tokens;
 pub mod user_store;
 mod user_table;
@@ -51,6 +52,7 @@ pub use keys::{KeySummary, RevokeKeyError, RotateError};
 use noted::Noted;
 pub use passwords::{NewPasswordError, Passwords, Verdict};
 pub use sessions::{EndSessionError, Ending};
+pub use tickets::{TicketError, TicketResponse};
 pub use tokens::{IssueError, SignInError, TokenResponse};
 
 use crate::domain::ids::IdSource;
@@ -220,6 +222,11 @@ impl Service {
     /// What decides whether a token is to be believed, sessions and accounts aside.
     pub fn verifier(&self) -> &mapae_verify::Verifier {
         &self.0.verifier
+    }
+
+    /// Whether the other one is a clone of this one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn passwords(&self) -> &Passwords {

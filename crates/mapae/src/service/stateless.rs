@@ -2,11 +2,14 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mapae_password::Context;
-use mapae_verify::{Clock, KeyError, KeySet, Scopes, SignError, SigningKey, SystemClock, Verifier, VerifierBuilder};
+use mapae_verify::{
+    Clock, KeyError, KeySet, Scopes, SignError, SigningKey, SystemClock, VerifiedToken, Verifier, VerifierBuilder,
+};
 
-use super::account::{Known, TableAuthority};
+use super::account::{Known, Proof, TableAuthority};
 use super::handle::Mapae;
 use super::tokens::sign;
 use super::user_store::{Grant, StoredUser, TokenClaims, UserStore, UserTable};
@@ -172,13 +175,32 @@ impl<U: StoredUser> Stateless<U> {
     }
 
     pub(super) async fn authenticate(&self, token: &str) -> Result<Known<U>, AuthenticateError> {
-        let claims = self.0.verifier.verify(token)?;
+        self.known(self.0.verifier.verify_token(token)?).await
+    }
+
+    /// Checks a token that was good before once more; the user as the table has it now, and how long it is until the
+    /// token expires.
+    pub(super) async fn identify_again(
+        &self,
+        token: &VerifiedToken<U::Claims>,
+    ) -> Result<(Known<U>, Duration), AuthenticateError> {
+        self.0.verifier.check_again(token)?;
+        Ok((self.known(token.clone()).await?, self.0.verifier.expires_in(token)))
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The user whom a verified token names.
+    async fn known(&self, token: VerifiedToken<U::Claims>) -> Result<Known<U>, AuthenticateError> {
+        let claims = token.claims();
         let id = claims.user_id().ok_or(AuthenticateError::NoSuchUser)?;
         let found = self.0.users.by_id(&id).await?.ok_or(AuthenticateError::NoSuchUser)?;
         // SQLite finds the row 1 for the text `1.0` too, but no token of ours says that.
         found.is_asked_for(&id).map_err(|_| AuthenticateError::NoSuchUser)?;
         let user = row(&found).ok_or(AuthenticateError::NoSuchUser)?;
-        Ok(Known { user, scopes: claims.scopes(), principal: None })
+        Ok(Known { user, scopes: claims.scopes(), proof: Proof::Token(token) })
     }
 }
 

@@ -19,6 +19,7 @@ mod sqlite;
 #[cfg(not(feature = "sqlite"))]
 #[path = "no_sqlite.rs"]
 mod sqlite;
+mod tickets;
 mod users;
 mod watch;
 

@@ -90,8 +90,8 @@ impl Store {
         Ok(WatchGuard([look, tidy]))
     }
 
-    /// Removes what no process needs any more: old rows of the log, sessions that expired a day ago, revocations of what
-    /// has expired.
+    /// Removes what no process needs any more: old rows of the log, sessions that expired a day ago, tickets, revocations
+    /// of what has expired.
     async fn tidy(&self) -> Result<(), StoreError> {
         let now = self.now();
         let tx = self.begin().await?;
@@ -100,6 +100,7 @@ impl Store {
             .exec(&tx.inner)
             .await?;
         tx.remove_sessions_expired_before(now - chrono::TimeDelta::days(1)).await?;
+        tx.remove_tickets_expired_before(now).await?;
         tx.remove_revocations_expired_before(now).await?;
         tx.commit().await?;
         self.load_revoked_tokens().await

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::server::{Server, header, text};
 
 /// Every operation with the scopes that it asks for; empty where any token will do, `None` where none is needed.
-const OPERATIONS: [(&str, &str, Option<&str>); 37] = [
+const OPERATIONS: [(&str, &str, Option<&str>); 38] = [
     ("POST", "/users/signup", None),
     ("POST", "/users/signin", None),
     ("POST", "/token", None),
@@ -16,6 +16,7 @@ const OPERATIONS: [(&str, &str, Option<&str>); 37] = [
     ("PATCH", "/users/me", Some("me")),
     ("DELETE", "/users/me", Some("me")),
     ("POST", "/users/me/password", Some("me")),
+    ("POST", "/users/me/tickets", Some("")),
     ("GET", "/admin/users", Some("mapae:admin")),
     ("GET", "/admin/users/{id}", Some("mapae:admin")),
     ("PATCH", "/admin/users/{id}", Some("mapae:admin")),
@@ -204,6 +205,7 @@ async fn answers_have_the_documented_fields() {
         ("GET", "/admin/users", "200", server.get("/admin/users?limit=1").bearer_auth(&admin)),
         ("POST", "/users/signin", "200", server.post("/users/signin").json(&sign_in)),
         ("POST", "/token", "200", server.post("/token").form(&sign_in)),
+        ("POST", "/users/me/tickets", "201", server.post("/users/me/tickets").bearer_auth(&admin).json(&json!({}))),
         ("GET", "/health/ready", "200", server.get("/health/ready")),
         ("GET", "/version", "200", server.get("/version")),
         ("GET", "/.well-known/jwks.json", "200", server.get("/.well-known/jwks.json")),

@@ -8,7 +8,7 @@ use super::form::OAuthForm;
 use crate::Service;
 use crate::domain::GrantType;
 use crate::http::api::{ApiRouter, post_with};
-use crate::http::device::Caller;
+use crate::http::device::SentFrom;
 use crate::http::token::TokenBody;
 use crate::service::{GrantRequest, TokenRequest};
 
@@ -46,7 +46,7 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     type Rejection = OAuthError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
-        let device = Caller::of(request.headers(), request.extensions());
+        let device = SentFrom::of(request.headers(), request.extensions());
         let mut form = OAuthForm::from_request(request, state).await?;
         let grant_type = form.required("grant_type")?;
         let grant = match grant_type.parse() {

@@ -8,4 +8,5 @@ pub(super) mod invalidation;
 pub(super) mod revocation;
 pub(super) mod session;
 pub(super) mod signing_key;
+pub(super) mod ticket;
 pub(super) mod user;

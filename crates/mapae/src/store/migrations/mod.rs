@@ -3,6 +3,7 @@
 
 mod m0001_initial;
 mod m0002_clients;
+mod m0003_ticket;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sea_orm_migration::sea_query::{Alias, DynIden, IntoIden};
@@ -16,6 +17,7 @@ fn all() -> Vec<Migration> {
     vec![
         Migration { name: "m0001_initial", statements: m0001_initial::statements },
         Migration { name: "m0002_clients", statements: m0002_clients::statements },
+        Migration { name: "m0003_ticket", statements: m0003_ticket::statements },
     ]
 }
 

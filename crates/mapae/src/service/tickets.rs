@@ -1,0 +1,95 @@
+//! Single-use tickets, which stand for the access token that asked for them.
+
+use std::sync::Arc;
+
+use mapae_verify::{Claims, RegisteredView, Scopes, VerifiedToken};
+
+use super::{AuthenticateError, Principal, Service};
+use crate::domain::ticket::{LIFETIME, TicketRefused};
+use crate::domain::{Ticket, TicketRecord};
+use crate::store::StoreError;
+
+/// A new ticket.
+#[derive(Clone, Debug)]
+pub struct TicketResponse {
+    /// The ticket itself.
+    pub ticket: Ticket,
+    /// How long it is good, in seconds.
+    pub expires_in: u64,
+    /// The scopes that it stands for.
+    pub scope: Scopes,
+}
+
+/// Why a ticket does not speak for an active account.
+#[derive(Debug, thiserror::Error)]
+pub enum TicketError {
+    /// The ticket itself is not good.
+    #[error(transparent)]
+    Refused(#[from] TicketRefused),
+    /// The token that it stands for is not good any more.
+    #[error(transparent)]
+    Authenticate(#[from] AuthenticateError),
+}
+
+impl From<StoreError> for TicketError {
+    fn from(error: StoreError) -> Self {
+        Self::Authenticate(error.into())
+    }
+}
+
+impl Service {
+    /// Makes a ticket that stands for the principal's access token, with the requested scopes among those of the token,
+    /// or all if none is requested. It ends with the token if that comes sooner.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn issue_ticket(&self, principal: &Principal, requested: &Scopes) -> Result<TicketResponse, StoreError> {
+        let ticket = Ticket::from_random(self.ids().random());
+        let mut claims = (*principal.claims).clone();
+        if !requested.is_empty() {
+            claims.scope = requested.intersection(&claims.scope);
+        }
+        let (now, lifetime) = (self.now(), LIFETIME.min(self.verifier().expires_in(&principal.token)));
+        let scope = claims.scope.clone();
+        let kid = principal.token.registered().kid.map(str::to_owned);
+        let expires_at = now + lifetime;
+        let record = TicketRecord { hash: ticket.hash(), claims, kid, created_at: now, expires_at, used_at: None };
+        let mut tx = self.store().begin().await?;
+        tx.insert_ticket(&record).await?;
+        tx.commit().await?;
+        Ok(TicketResponse { ticket, expires_in: lifetime.as_secs(), scope })
+    }
+
+    /// Uses a ticket up; whoever it speaks for.
+    ///
+    /// # Errors
+    /// [`TicketError`] says why it does not count.
+    pub async fn redeem_ticket(&self, ticket: &str) -> Result<Principal, TicketError> {
+        let hash = Ticket::parse(ticket).ok_or(TicketRefused::Unknown)?.hash();
+        // Whoever shows nonsense does not get as far as the one writer.
+        let record = self.store().ticket(hash).await?.ok_or(TicketRefused::Unknown)?;
+        record.check(self.now())?;
+        let mut tx = self.store().begin().await?;
+        if !tx.use_ticket(&record.hash).await? {
+            return Err(TicketRefused::Used.into());
+        }
+        tx.commit().await?;
+        Ok(self.authenticate_again(vouched(record)).await?)
+    }
+}
+
+/// The token that the ticket stands for: it was verified when it asked for the ticket.
+fn vouched(record: TicketRecord) -> VerifiedToken<Claims> {
+    let claims = Arc::new(record.claims);
+    let registered = RegisteredView {
+        kid: record.kid.as_deref(),
+        iss: Some(&claims.iss),
+        sub: Some(claims.sub.as_str()),
+        exp: claims.exp,
+        iat: Some(claims.iat),
+        jti: Some(&claims.jti),
+        client_id: Some(&claims.client_id),
+        sid: claims.sid.as_deref(),
+    };
+    VerifiedToken::vouched(Arc::clone(&claims), &registered)
+}
