@@ -6,13 +6,18 @@ use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 
 use crate::debian::{self, Tool};
+use crate::packages;
 use crate::process::{self, Stopwatch, cargo, line};
 
-/// What the tests drive from outside: a client that is not ours, and a browser.
+/// What the tests drive from outside: clients that are not ours, a browser, a proxy.
 const TOOLS: &[Tool] = &[
-    Tool { program: "curl", package: "curl" },
-    Tool { program: "chromium", package: "chromium" },
-    Tool { program: "chromedriver", package: "chromium-driver" },
+    Tool::new("curl", "curl"),
+    Tool::new("chromium", "chromium"),
+    Tool::new("chromedriver", "chromium-driver"),
+    Tool::new("nginx", "nginx"),
+    Tool::new("python3", "python3-venv").probed(&["-c", "import ensurepip, venv"]),
+    Tool::new("node", "nodejs"),
+    Tool::new("npm", "npm"),
 ];
 
 /// Options of `cargo xtask test`.
@@ -68,13 +73,19 @@ impl Part {
     }
 }
 
+/// Installs what the tests need besides Rust and is not there yet.
+pub(crate) fn setup() -> Result<()> {
+    debian::ensure("The test suite", TOOLS)?;
+    packages::ensure("The test suite")
+}
+
 /// Runs the parts that were asked for, or all.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let all = Part::value_variants();
     let parts: Vec<Part> =
         all.iter().copied().filter(|part| options.only.is_empty() || options.only.contains(part)).collect();
     if parts.contains(&Part::Test) {
-        debian::ensure("The test suite", TOOLS)?;
+        setup()?;
     }
     for (number, part) in parts.iter().enumerate() {
         let name = part.name();

@@ -1,6 +1,6 @@
 //! Programs that are not Rust: installed from Debian's packages where that is possible.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -12,12 +12,35 @@ pub(crate) struct Tool {
     pub(crate) program: &'static str,
     /// The package.
     pub(crate) package: &'static str,
+    /// Arguments with which it succeeds if all that is needed of it is there.
+    probe: &'static [&'static str],
+}
+
+impl Tool {
+    pub(crate) const fn new(program: &'static str, package: &'static str) -> Self {
+        Self { program, package, probe: &[] }
+    }
+
+    /// As [`Self::new`], where having the program is not enough.
+    pub(crate) const fn probed(self, probe: &'static [&'static str]) -> Self {
+        Self { probe, ..self }
+    }
+
+    fn is_missing(&self) -> bool {
+        let Some(program) = find(self.program) else { return true };
+        let succeeds = || {
+            let mut command = Command::new(program);
+            command.args(self.probe).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        !self.probe.is_empty() && !succeeds()
+    }
 }
 
 /// Installs what is missing: as root, with apt-get. Elsewhere an error says what to install. `purpose` completes the
 /// sentence "… needs".
 pub(crate) fn ensure(purpose: &str, tools: &[Tool]) -> Result<()> {
-    let missing: Vec<&Tool> = tools.iter().filter(|tool| find(tool.program).is_none()).collect();
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| tool.is_missing()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -25,7 +48,7 @@ pub(crate) fn ensure(purpose: &str, tools: &[Tool]) -> Result<()> {
     let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
     if find("apt-get").is_none() || !is_root() {
         bail!(
-            "{purpose} needs {programs}, and PATH has no such program.\n\
+            "{purpose} needs {programs}, and PATH has no such program, or not all of it.\n\
              On Debian: sudo apt-get install {}\n\
              As root on Debian, this task installs what it needs by itself.",
             packages.join(" ")
@@ -40,8 +63,8 @@ pub(crate) fn ensure(purpose: &str, tools: &[Tool]) -> Result<()> {
     install.args(["--quiet", "install", "--yes", "--no-install-recommends"]).args(packages);
     println!("    {}", line(&install));
     run(&mut install)?;
-    match missing.iter().find(|tool| find(tool.program).is_none()) {
-        Some(tool) => bail!("the package {} was installed, yet PATH has no {}", tool.package, tool.program),
+    match missing.iter().find(|tool| tool.is_missing()) {
+        Some(tool) => bail!("the package {} was installed, yet {} is not there", tool.package, tool.program),
         None => Ok(()),
     }
 }
@@ -49,6 +72,8 @@ pub(crate) fn ensure(purpose: &str, tools: &[Tool]) -> Result<()> {
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
+    // The programs are wanted, not the services that come with some of them.
+    command.env("RUNLEVEL", "1");
     command.args(["-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120"]);
     command
 }

@@ -3,6 +3,7 @@
 mod bar;
 mod bench;
 mod debian;
+mod packages;
 mod process;
 
 use std::process::ExitCode;
@@ -26,6 +27,10 @@ enum Task {
     ///
     /// Stops at the first part that fails and says how to repeat that part alone. CI runs exactly this.
     Test(bar::Options),
+    /// Install what the tests need besides Rust, for those who run `cargo test` by themselves
+    ///
+    /// Programs come from Debian's packages, as root; Python and npm packages go into the target directory.
+    Setup,
     /// Measure `GET /users/me` against a bare axum server that answers the same bytes
     ///
     /// Builds both in release, signs up and in on a fresh server, loads the two in turns with wrk and prints medians
@@ -36,6 +41,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test(options) => bar::run(&options),
+        Task::Setup => bar::setup(),
         Task::Bench(options) => bench::run(&options),
     };
     match done {

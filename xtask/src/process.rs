@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 /// The top of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -19,6 +20,13 @@ pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    let output = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output().context("cargo")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
+    metadata["target_directory"].as_str().map(PathBuf::from).context("cargo metadata names no target directory")
 }
 
 /// Runs a command to its end with our own input and output. Anything but success is an error that shows the command.
@@ -45,10 +53,14 @@ fn quoted(word: &OsStr) -> String {
     if word.contains([' ', '"', '$']) { format!("'{word}'") } else { word.into_owned() }
 }
 
-/// The program of that name in `PATH`.
+/// Where Debian puts servers; it is in root's `PATH` alone.
+const SYSTEM_PROGRAMS: &str = "/usr/sbin";
+
+/// The program of that name in `PATH`, or among the system's.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+    let mut directories = env::split_paths(&path).chain([SYSTEM_PROGRAMS.into()]);
+    directories.find_map(|directory| Some(directory.join(program)).filter(|file| file.is_file()))
 }
 
 /// A program in the background; it is killed, by its own id, when this value goes.

@@ -28,7 +28,7 @@ pub(crate) struct Options {
 
 /// Builds, measures and prints.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    debian::ensure("The benchmark", &[Tool { program: "wrk", package: "wrk" }])?;
+    debian::ensure("The benchmark", &[Tool::new("wrk", "wrk")])?;
     let (rounds, seconds) = if options.quick { (3, 3) } else { (7, 5) };
 
     let mut build = cargo();

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use ureq::Agent;
 
 use super::cores::Cores;
-use crate::process::{Background, Stopwatch, cargo};
+use crate::process::{Background, Stopwatch, target_directory};
 
 /// How long a server may take to answer for the first time.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -150,10 +150,4 @@ fn log(directory: &Path) -> String {
     let text = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
-}
-
-fn target_directory() -> Result<PathBuf> {
-    let output = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
-    metadata["target_directory"].as_str().map(PathBuf::from).context("cargo metadata names no target directory")
 }

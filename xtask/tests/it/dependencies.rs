@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::tree::{assert_none, root};
 
+/// Where the Python and npm packages of the tests are listed.
+const LISTS: &str = "crates/mapae-server/tests/clients";
+
 /// Each crate of ours with those of ours that it may depend on. Tools and examples may depend on any.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("mapae-verify", &[]),
@@ -70,4 +73,29 @@ fn every_crate_comes_from_crates_io() {
     let crates_io = "\"registry+https://github.com/rust-lang/crates.io-index\"";
     let foreign = sources.into_iter().filter(|source| *source != crates_io);
     assert_none("A fresh clone can only build with crates.io:", foreign.map(str::to_owned).collect());
+}
+
+#[test]
+fn packages_of_other_languages_have_exact_versions_and_no_address() {
+    let read = |file: &str| std::fs::read_to_string(root().join(LISTS).join(file)).unwrap();
+    let exact = |version: &str| version.split('.').all(|part| part.parse::<u32>().is_ok() || part.starts_with("post"));
+    let mut broken = Vec::new();
+    for line in read("requirements.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if !line.split_once("==").is_some_and(|(_, version)| exact(version)) {
+            broken.push(format!("requirements.txt: {line}"));
+        }
+    }
+    let package: Value = serde_json::from_str(&read("package.json")).unwrap();
+    let wanted = package["dependencies"].as_object().unwrap();
+    for (name, version) in wanted.iter().filter(|(_, version)| !exact(version.as_str().unwrap())) {
+        broken.push(format!("package.json: {name} {version}"));
+    }
+    // npm knows where its packages are; the lock file need not.
+    let lock: Value = serde_json::from_str(&read("package-lock.json")).unwrap();
+    for (path, locked) in lock["packages"].as_object().unwrap().iter().filter(|(path, _)| !path.is_empty()) {
+        if locked["integrity"].is_null() || !locked["resolved"].is_null() {
+            broken.push(format!("package-lock.json: {path} has no hash, or an address"));
+        }
+    }
+    assert_none("A package's next release must change nothing here by itself:", broken);
 }
