@@ -5,14 +5,18 @@
 //! MAPAE_SCOPES='items=Read items.' MAPAE_DEFAULT_SCOPES='me,items' cargo run
 //! cargo run -p example-resource-server
 //! ```
+//!
+//! `FEED_KEPT_SECONDS` says how long the last feed counts while Mapae is away (300), and `FEED_FAILURE_MODE` what happens
+//! after that: `closed` refuses everybody, `open` lets good tokens pass.
 
 use std::env;
 use std::error::Error;
+use std::time::Duration;
 
 use axum::{Json, Router, routing::get};
 use mapae_verify::DeclaredScope;
 use mapae_verify::axum::{Bearer, TokenVerifier};
-use mapae_verify::remote::RemoteVerifier;
+use mapae_verify::remote::{FailureMode, RemoteVerifier};
 use serde_json::{Value, json};
 
 struct Items;
@@ -39,8 +43,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port: u16 = env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
     let mapae = env::var("MAPAE_URL").unwrap_or_else(|_| "http://127.0.0.1:8080".to_owned());
 
+    let kept = env::var("FEED_KEPT_SECONDS").map_or(Ok(300), |seconds| seconds.parse())?;
+    let failure_mode = match env::var("FEED_FAILURE_MODE").as_deref() {
+        Ok("open") => FailureMode::Open,
+        Ok("closed") | Err(_) => FailureMode::Closed,
+        Ok(other) => return Err(format!("FEED_FAILURE_MODE is {other:?}, neither closed nor open").into()),
+    };
+
     // Mapae's address is its name in tokens, as issuer and as audience.
-    let verifier = RemoteVerifier::builder(mapae).start()?;
+    let verifier = RemoteVerifier::builder(mapae)
+        .revocations(|feed| feed.keep_for(Duration::from_secs(kept)).failure_mode(failure_mode))
+        .start()?;
     let app = Router::new()
         .route("/", get(home))
         .route("/whoami", get(whoami))

@@ -95,8 +95,14 @@ pub(crate) struct Example {
 
 impl Example {
     pub(crate) fn start(mapae_url: &str) -> Self {
+        Self::start_with(mapae_url, &[])
+    }
+
+    /// With these variables.
+    pub(crate) fn start_with(mapae_url: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(EXAMPLE);
         command.env_clear().envs([("PORT", "0"), ("MAPAE_URL", mapae_url)]).stdin(Stdio::null());
+        command.envs(variables.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = lines(child.stdout.take().unwrap());
         let running = Running(child);
