@@ -1,5 +1,6 @@
 //! The binary as a process, with an environment of its own and a directory of its own.
 
+mod clients;
 mod clients_and_sessions;
 mod commands;
 mod config;
@@ -11,7 +12,10 @@ mod first_start;
 mod help;
 mod inspect;
 mod kill;
+mod nginx;
 mod password_hashes;
+mod programs;
+mod recipes;
 mod running;
 mod server;
 mod support;

@@ -14,7 +14,7 @@ pub(crate) const PASSWORD: &str = "wobbly giraffes juggle 7 kettles";
 /// The address that tokens name, so that commands beside the server make tokens for it.
 pub(crate) const BASE_URL: (&str, &str) = ("MAPAE_BASE_URL", "http://127.0.0.1");
 /// Hashes that cost next to nothing.
-const CHEAP: [(&str, &str); 2] = [("MAPAE_ARGON2_MEMORY_KIB", "8"), ("MAPAE_ARGON2_ITERATIONS", "1")];
+pub(crate) const CHEAP: [(&str, &str); 2] = [("MAPAE_ARGON2_MEMORY_KIB", "8"), ("MAPAE_ARGON2_ITERATIONS", "1")];
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server on a free port, stopped when dropped.
@@ -34,9 +34,18 @@ impl Server {
 
     /// Starts with exactly these flags and variables besides the address.
     pub(crate) fn start_with(home: &Home, flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let variables = [&[BASE_URL], variables].concat();
+        Self::spawn(home, flags, &[&[BASE_URL], variables].concat())
+    }
+
+    /// Starts, with cheap hashes, and with the address that it listens on as base URL: for clients that find the rest
+    /// from there.
+    pub(crate) fn start_at_its_own_address(home: &Home, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(home, &[], &[&CHEAP, variables].concat())
+    }
+
+    fn spawn(home: &Home, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], flags].concat();
-        let mut child = home.command(&arguments, &variables).spawn().expect("mapae runs");
+        let mut child = home.command(&arguments, variables).spawn().expect("mapae runs");
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (sender, receiver) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
@@ -156,6 +165,13 @@ impl Home {
         let ended = self.run_with_input(&arguments, &[&CHEAP[..], &[BASE_URL]].concat(), &format!("{PASSWORD}\n"));
         assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
         ended
+    }
+
+    /// As [`Home::add_user`]; the account's id.
+    pub(crate) fn sign_up(&self, name: &str) -> String {
+        let said = self.add_user(&[name]).stdout;
+        let id = said.split(['(', ')']).nth(1);
+        id.unwrap_or_else(|| panic!("no id: {said}")).to_owned()
     }
 
     /// A home whose database and keys exist.
