@@ -23,8 +23,8 @@ def complaint(check):
         return str(error)
 
 
-def session(secret=SECRET, method="client_secret_basic"):
-    return OAuth2Session(CLIENT_ID, secret, token_endpoint_auth_method=method, token_endpoint=metadata["token_endpoint"])
+def session(secret=SECRET, method="client_secret_basic", client_id=CLIENT_ID):
+    return OAuth2Session(client_id, secret, token_endpoint_auth_method=method, token_endpoint=metadata["token_endpoint"])
 
 
 def error(call, *arguments, **parameters):
@@ -47,12 +47,16 @@ jwt.JWTClaimsRegistry(
 user_info = client.get(metadata["userinfo_endpoint"]).json()
 second = dict(client.refresh_token(refresh_token=first["refresh_token"], scope="me"))
 posted = session(method="client_secret_post").fetch_token(grant_type="client_credentials", scope="items")
+public = session(None, "none", "mapae")
+opened = dict(public.fetch_token(username=USERNAME, password=PASSWORD, scope="me"))
+continued = dict(public.refresh_token(refresh_token=opened["refresh_token"]))
 active = introspect(second["access_token"])
 revoked = client.revoke_token(metadata["revocation_endpoint"], second["refresh_token"], "refresh_token")
 
 print(json.dumps({
     "issuer": metadata["issuer"],
     "complaints": [said for check in metadata.REGISTRY_KEYS if (said := complaint(f"validate_{check}"))],
+    "public_client": [opened["scope"], continued["scope"], opened["refresh_token"] != continued["refresh_token"]],
     "first": first,
     "verified": {"typ": verified.header["typ"], **verified.claims},
     "user_info": user_info,

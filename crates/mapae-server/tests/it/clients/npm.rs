@@ -24,6 +24,7 @@ fn openid_client() {
     let seen = run_script(&issuer, "openid_client.mjs", &[]);
     issuer.check(&seen);
     assert_eq!(scope(&seen["second"]), "me", "narrowed");
+    assert_eq!(seen["public_client"], json!(["me", "me", true]));
     let challenged = json!(["WWWAuthenticateChallengeError", "OAUTH_WWW_AUTHENTICATE_CHALLENGE"]);
     assert_eq!(
         seen["errors"],
@@ -31,6 +32,9 @@ fn openid_client() {
             // RFC 6749 §5.2: a client that used the header is challenged.
             "wrong secret": challenged,
             "wrong posted secret": ["ResponseBodyError", "invalid_client"],
+            "ended session of the public client": ["ResponseBodyError", "invalid_grant"],
+            "introspection by the public client": ["ResponseBodyError", "invalid_client"],
+            "another client's refresh token": ["ResponseBodyError", "invalid_grant"],
             "wrong password": ["ResponseBodyError", "invalid_grant"],
             "wrong refresh token": ["ResponseBodyError", "invalid_grant"],
             "ended session": ["ResponseBodyError", "invalid_grant"],

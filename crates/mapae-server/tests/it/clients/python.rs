@@ -21,6 +21,7 @@ fn authlib() {
     issuer.check(&seen);
     issuer.check_claims(&seen);
     assert_eq!(scope(&seen["second"]), "me", "narrowed");
+    assert_eq!(seen["public_client"], json!(["me", "me", true]));
     assert_eq!(seen["revocation_status"], 200);
     // RFC 8414 asks for the member, and for us an empty list is the truth. Its clients do not validate.
     assert_eq!(seen["complaints"], json!(["\"response_types_supported\" is required"]));
