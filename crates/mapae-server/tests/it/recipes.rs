@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::clients::Issuer;
-use crate::programs::{Running, free_port, node, node_directory, python};
+use crate::programs::{Running, free_port, node, node_directory, python, run};
 use crate::server::{PASSWORD, Server, now};
-use crate::support::Home;
+use crate::support::{GOOD_KEY, Home};
 
 const PAGE: &str = include_str!("../../../../docs/verify-elsewhere.md");
 const MOST_LINES: usize = 30;
@@ -181,6 +181,19 @@ async fn fastapi() {
 #[tokio::test]
 async fn node_js() {
     try_out(Service::node).await;
+}
+
+/// Tokens by a shared secret; the feed is signed with a key pair of its own.
+#[test]
+fn the_feed_of_a_server_that_signs_with_a_shared_secret() {
+    let variables = [("ALGORITHM", "HS256"), ("SECRET_KEY", GOOD_KEY)];
+    let server = Server::start_at_its_own_address(&Home::new(), &variables);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    write(&directory, &["revocations.py"]);
+    let mut script = python();
+    let code = "import json, revocations; revocations.read(); print(json.dumps(revocations.feed['exp'] > 0))";
+    script.args(["-c", code]).current_dir(&directory).env("ISSUER", &server.url);
+    assert_eq!(run(script), true);
 }
 
 #[test]
