@@ -16,7 +16,6 @@ const TOOLS: &[Tool] = &[
     Tool::new("chromedriver", "chromium-driver"),
     Tool::new("nginx", "nginx"),
     Tool::new("python3", "python3-venv").probed(&["-c", "import ensurepip, venv"]),
-    Tool::new("node", "nodejs"),
     Tool::new("npm", "npm"),
 ];
 

@@ -4,14 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::process::{find, line, root, run, target_directory};
 
 /// Where the versions are written down, from the top of the repository.
 const LISTS: &str = "crates/mapae-server/tests/clients";
-/// The oldest Node.js that the npm packages run on.
-const OLDEST_NODE: u32 = 20;
 
 /// Packages of one registry, in a directory of their own.
 struct Packages {
@@ -79,11 +77,6 @@ fn install_python(lists: &Path, directory: &Path) -> Result<()> {
 }
 
 fn install_npm(lists: &Path, directory: &Path) -> Result<()> {
-    let version = String::from_utf8(program("node")?.arg("--version").output()?.stdout)?;
-    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_none_or(|major| major < OLDEST_NODE) {
-        bail!("The tests need Node.js {OLDEST_NODE} or newer; `node` in PATH is {}.", version.trim());
-    }
     for file in ["package.json", "package-lock.json"] {
         fs::copy(lists.join(file), directory.join(file)).with_context(|| format!("{LISTS}/{file}"))?;
     }

@@ -94,7 +94,7 @@ struct Status {
 }
 
 async fn read_users_me<S: ScopeSet>(user: CurrentUser<S, User>) -> Json<User> {
-    Json(user.clone())
+    Json(User::clone(&user))
 }
 
 async fn read_own_items<S: ScopeSet>(user: CurrentUser<S, User>) -> Json<[Item; 1]> {

@@ -38,9 +38,11 @@ pub(crate) fn python() -> Command {
     command
 }
 
-/// Node.js. It finds the packages of `tests/clients/package-lock.json` from a script in a [`node_directory`].
+/// Node.js: the one among the packages of `tests/clients/package-lock.json`, newer than Debian's, where there is one for
+/// this kind of machine. It finds the others from a script in a [`node_directory`].
 pub(crate) fn node() -> Command {
-    let mut command = Command::new(program("node"));
+    let own = target().join("node/node_modules/.bin/node");
+    let mut command = Command::new(if own.is_file() { own } else { program("node") });
     command.env_clear().stdin(Stdio::null());
     command
 }
