@@ -82,3 +82,16 @@ async fn the_visitors_own_path_and_query_decide_nothing() {
         assert_eq!(call().send().await.unwrap().status(), 401, "{method} {path}");
     }
 }
+
+/// Anybody can ask, so the question is bounded before anything is done with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_of_scopes_costs_no_more_than_a_short_one() {
+    let server = Server::start().await;
+    let some = |from: usize| (from..from + 100).map(|number| format!("s{number}")).collect::<Vec<_>>().join("+");
+    let long = (0..85).map(|part| format!("scope={}", some(part * 100))).collect::<Vec<_>>().join("&");
+    let answer =
+        server.get(&format!("/verify?{long}")).timeout(std::time::Duration::from_secs(5)).send().await.unwrap();
+    assert_eq!(refused_fields(answer).await, [("scope".to_owned(), "invalid_scope".to_owned())]);
+    let several = format!("/verify?scope={}&scope=s1", some(0));
+    assert_eq!(server.get(&several).send().await.unwrap().status(), 401);
+}
