@@ -59,12 +59,20 @@ impl Store {
         row.map(to_session).transpose()
     }
 
-    /// The sessions of an account, or everybody's, that were not ended, newest first, up to `limit`.
+    /// The open sessions of an account, or everybody's, newest first, up to `limit`. Those that are over are left out
+    /// here, so that none of them takes the place of an open one.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn sessions(&self, user: Option<&UserId>, limit: u64) -> Result<Vec<Session>, StoreError> {
-        let mut which = Condition::all().add(Column::EndedAt.is_null());
+        // As `Session::is_open`.
+        let now = self.now();
+        let usable = Condition::any()
+            .add(Column::IdleExpiresAt.is_null())
+            .add(Column::IdleExpiresAt.gt(now))
+            .add(Column::AccessExpiresAt.gt(now));
+        let live = Condition::all().add(Column::EndedAt.is_null()).add(Column::ExpiresAt.gt(now));
+        let mut which = live.add(usable);
         if let Some(user) = user {
             which = which.add(Column::UserId.eq(user.as_str()));
         }

@@ -150,3 +150,17 @@ async fn the_command_line_ends_many() {
     assert_eq!(server.mapae.end_sessions(&Ending::All).await.unwrap(), 1);
     assert!(server.mapae.sessions(None).await.unwrap().is_empty());
 }
+
+/// Whoever knows the password could otherwise sign in a thousand times, and hide a session behind those.
+#[tokio::test]
+async fn sessions_that_are_over_hide_none_that_is_open() {
+    let server = Server::start().await;
+    let (id, _) = server.newcomer("ann").await;
+    server.clock.advance(1);
+    for _ in 0..1_000 {
+        server.mapae.mint(&id, &mapae_verify::Scopes::default()).await.unwrap();
+    }
+    server.clock.advance(3_600);
+    let open = server.mapae.sessions(Some(&id)).await.unwrap();
+    assert_eq!(open.len(), 1);
+}
