@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use mapae_verify::{Claims, Scopes};
+use uuid::Uuid;
 
 use super::{AuthenticateError, Principal, Service};
 use crate::domain::{ClientId, GrantType};
@@ -62,10 +63,21 @@ impl Service {
         }
         let client = self.store().cached_client(&id).await?.ok_or(AuthenticateError::Ended)?;
         // Another client may have been registered under the id of one that was removed.
-        let same = claims.iat >= client.client.created_at.timestamp();
+        let same = issued_at_millis(&claims) >= client.client.created_at.timestamp_millis();
         if !same || !client.client.may(GrantType::ClientCredentials) {
             return Err(AuthenticateError::Ended);
         }
         Ok(Bearer::Client { client, claims })
     }
+}
+
+/// When a token of this service was issued, in milliseconds since 1970. `iat` knows the second alone; `jti` is a UUID
+/// version 7, which begins with the time.
+fn issued_at_millis(claims: &Claims) -> i64 {
+    let timestamp = Uuid::parse_str(&claims.jti).ok().and_then(|jti| jti.get_timestamp());
+    let millis = timestamp.and_then(|time| {
+        let (seconds, nanos) = time.to_unix();
+        i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanos / 1_000_000))
+    });
+    millis.unwrap_or_else(|| claims.iat.saturating_mul(1_000))
 }

@@ -121,3 +121,21 @@ async fn secrets_are_kept_hashed() {
         assert!(![&file, &log].iter().any(|bytes| bytes.windows(secret.len()).any(|window| window == secret)));
     }
 }
+
+/// Within one second, in which `iat` does not tell them apart.
+#[tokio::test]
+async fn a_token_of_a_removed_client_is_not_one_of_its_successor() {
+    let server = Server::start().await;
+    let job = async || {
+        let secret = crate::oauth::confidential(&server, "job", "client_credentials", "items").await;
+        let form = [("grant_type", "client_credentials"), ("client_id", "job"), ("client_secret", &secret)];
+        text(&expect(token(&server, &form).await, StatusCode::OK).await["access_token"])
+    };
+    let status = async |access: &str| server.get("/verify").bearer_auth(access).send().await.unwrap().status();
+    let old = job().await;
+    assert_eq!(status(&old).await, 200);
+    server.clock.advance_millis(10);
+    server.mapae.remove_client("job", None).await.unwrap();
+    let new = job().await;
+    assert_eq!((status(&old).await, status(&new).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
+}
