@@ -183,20 +183,15 @@ impl Service {
         let id = &principal.user.id;
         let mut proven = self.prove_own(principal, &current).await?;
         let hash = self.accept_new_password("new_password", &new, own_names(&proven.user)).await?;
-        let mut tx = self.begin_own(principal, &mut proven).await?;
         match self.directory().table() {
             None => {
+                let mut tx = self.begin_own(principal, &mut proven).await?;
                 tx.replace_password_hash(id, None, &hash).await?;
+                tx.end_sessions(id, Some(&principal.session.id)).await?;
+                tx.commit().await?;
             }
-            Some(table) => {
-                drop(tx);
-                self.swap_row_hash(table, principal, &mut proven, &hash).await?;
-                tx = self.store().begin().await?;
-                tx.user_changed(id).await?;
-            }
+            Some(_) => self.change_row_password(principal, &mut proven, hash).await?,
         }
-        tx.end_sessions(id, Some(&principal.session.id)).await?;
-        tx.commit().await?;
         tracing::info!(user = %id, "password changed");
         self.hooks().on_password_change(&proven.user).await;
         Ok(())
@@ -295,9 +290,9 @@ impl Service {
         }
         let user = match self.directory().table() {
             None => administer_own(tx, id, change).await?,
-            Some(table) => {
+            Some(_) => {
                 drop(tx);
-                self.administer_row(table, id, change).await?
+                self.administer_row(id, change).await?
             }
         };
         tracing::info!(user = %id, disabled = user.disabled, scopes = %user.scopes, "account administered");
@@ -316,26 +311,17 @@ impl Service {
         };
         let now = self.found_by_id(id).await?.ok_or(AccountError::NotFound)?;
         let hash = self.accept_new_password("password", &password, own_names(&now.user)).await?;
-        let mut tx = match self.directory().table() {
+        match self.directory().table() {
             None => {
                 let mut tx = self.store().begin().await?;
                 if !tx.replace_password_hash(id, None, &hash).await? {
                     return Err(AccountError::NotFound);
                 }
-                tx
+                tx.end_sessions(id, None).await?;
+                tx.commit().await?;
             }
-            Some(table) => {
-                let set = table.set_password_hash(id.as_str(), &now.hash, &hash).ok_or(AccountError::NotHere)?;
-                if !set.await? {
-                    return Err(AccountError::Changed);
-                }
-                let mut tx = self.store().begin().await?;
-                tx.user_changed(id).await?;
-                tx
-            }
-        };
-        tx.end_sessions(id, None).await?;
-        tx.commit().await?;
+            Some(_) => self.set_row_password(id, now.hash, hash).await?,
+        }
         self.hooks().on_password_change(&now.user).await;
         Ok(())
     }

@@ -1,14 +1,20 @@
 //! Changing accounts of the application's own table. Its database may be the file that our tables are in, where nobody
 //! else writes while a transaction of ours is open: so none is, whenever the table is asked for something.
+//!
+//! So a change takes two steps, the row and then its sessions. They run in a task of their own: a request may be given up
+//! at any time, and a client that goes away between the two must not leave sessions behind.
+
+use std::panic::resume_unwind;
 
 use mapae_password::HashText;
+use tracing::Instrument;
 
 use super::accounts::{AccountError, AdminChange, ChangeError};
 use super::credentials::Proven;
 use super::directory::Abilities;
-use super::user_table::Table;
 use super::{Principal, Service};
 use crate::domain::{User, UserId};
+use crate::store::StoreError;
 
 impl Service {
     /// Refuses what the application's own table cannot do, before anything else is done.
@@ -17,49 +23,91 @@ impl Service {
         if can { Ok(()) } else { Err(AccountError::NotHere) }
     }
 
-    /// Replaces the hash that a signed-in person's password was compared with. What is stored is compared once more, so
-    /// that a change by the application wins; the same password in a renewed hash is no such change.
-    pub(super) async fn swap_row_hash(
+    /// Replaces the password of a signed-in person and ends the other sessions.
+    pub(super) async fn change_row_password(
         &self,
-        table: &dyn Table,
         principal: &Principal,
         proven: &mut Proven,
-        new: &HashText,
+        new: HashText,
     ) -> Result<(), ChangeError> {
-        let id = &principal.user.id;
-        let old = proven.hash.clone();
-        if table.set_password_hash(id.as_str(), &old, new).ok_or(AccountError::NotHere)?.await? {
-            return Ok(());
-        }
-        // Refuses a password that is right no more.
         drop(self.begin_own(principal, proven).await?);
-        if table.set_password_hash(id.as_str(), &proven.hash, new).ok_or(AccountError::NotHere)?.await? {
+        let (service, principal, old) = (self.clone(), principal.clone(), proven.hash.clone());
+        let id = principal.user.id.clone();
+        let first = to_its_end({
+            let (service, id, keep, new) = (service.clone(), id.clone(), principal.session.id.clone(), new.clone());
+            async move { service.swap_row_hash(&id, &old, &new, Some(&keep)).await }
+        });
+        if first.await? {
             return Ok(());
         }
-        Err(AccountError::Changed.into())
+        // What is stored is compared once more, so that a change by the application wins; the same password in a renewed
+        // hash is no such change. This refuses a password that is right no more.
+        drop(self.begin_own(&principal, proven).await?);
+        let old = proven.hash.clone();
+        let second = async move { service.swap_row_hash(&id, &old, &new, Some(&principal.session.id)).await };
+        if to_its_end(second).await? { Ok(()) } else { Err(AccountError::Changed.into()) }
+    }
+
+    /// Replaces somebody's password and ends every session.
+    pub(super) async fn set_row_password(&self, id: &UserId, old: HashText, new: HashText) -> Result<(), AccountError> {
+        let (service, id) = (self.clone(), id.clone());
+        let swapped = to_its_end(async move { service.swap_row_hash(&id, &old, &new, None).await }).await?;
+        if swapped { Ok(()) } else { Err(AccountError::Changed) }
+    }
+
+    /// Replaces a hash where `old` is still stored, and ends the sessions but `except`; whether it was.
+    async fn swap_row_hash(
+        &self,
+        id: &UserId,
+        old: &HashText,
+        new: &HashText,
+        except: Option<&str>,
+    ) -> Result<bool, AccountError> {
+        if !self.swap_password_hash(id, old, new).await? {
+            return Ok(false);
+        }
+        self.row_changed(id, true, except).await?;
+        Ok(true)
     }
 
     /// Administers a user of the application's own table, whose scopes only the application changes.
-    pub(super) async fn administer_row(
-        &self,
-        table: &dyn Table,
-        id: &UserId,
-        change: AdminChange,
-    ) -> Result<User, ChangeError> {
+    pub(super) async fn administer_row(&self, id: &UserId, change: AdminChange) -> Result<User, ChangeError> {
         let user = self.account_by_id(id).await?;
         if user.scopes.union(&change.grant).difference(&change.withdraw) != user.scopes {
             return Err(AccountError::NotHere.into());
         }
         let Some(disabled) = change.disabled else { return Ok(user) };
-        if !table.set_active(id.as_str(), !disabled).ok_or(AccountError::NotHere)?.await? {
-            return Err(AccountError::NotFound.into());
-        }
+        let (service, changed) = (self.clone(), id.clone());
+        to_its_end(async move {
+            let table = service.directory().table().ok_or(AccountError::NotHere)?;
+            if !table.set_active(changed.as_str(), !disabled).ok_or(AccountError::NotHere)?.await? {
+                return Err(AccountError::NotFound);
+            }
+            Ok(service.row_changed(&changed, disabled, None).await?)
+        })
+        .await?;
+        Ok(self.account_by_id(id).await?)
+    }
+
+    /// Makes every process forget the row, and ends its sessions but `except` if they are to end.
+    async fn row_changed(&self, id: &UserId, ends: bool, except: Option<&str>) -> Result<(), StoreError> {
         let mut tx = self.store().begin().await?;
         tx.user_changed(id).await?;
-        if disabled {
-            tx.end_sessions(id, None).await?;
+        if ends {
+            tx.end_sessions(id, except).await?;
         }
-        tx.commit().await?;
-        Ok(self.account_by_id(id).await?)
+        tx.commit().await
+    }
+}
+
+/// Runs to the end even if nobody waits for it any more.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // Only when the runtime stops, and this with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -62,6 +62,8 @@ impl StoredUser for Person {
     }
 }
 
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
 /// Something that happens elsewhere.
 type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -73,6 +75,8 @@ pub(crate) struct People {
     pub(crate) just_before: Arc<Mutex<Option<&'static str>>>,
     /// What happens after the next `by_id` has read its row, and before it answers.
     pub(crate) meanwhile: Arc<Mutex<Option<Meanwhile>>>,
+    /// What happens after the next change that we ask for is durable, and before that is answered.
+    pub(crate) afterwards: Arc<Mutex<Option<Meanwhile>>>,
     /// `by_id` answers with somebody else.
     pub(crate) confuses: Arc<AtomicBool>,
     /// Asks in each call for the file's one write lock, with this connection, and counts how often it does not get free
@@ -84,9 +88,9 @@ pub(crate) struct People {
 impl People {
     /// On this database; and the tables that it needs.
     pub(crate) fn new(db: SqlitePool) -> (Self, &'static str) {
-        let (just_before, meanwhile) = (Arc::default(), Arc::default());
+        let (just_before, meanwhile, afterwards) = (Arc::default(), Arc::default(), Arc::default());
         let (confuses, not_free) = (Arc::default(), Arc::default());
-        (Self { db, just_before, meanwhile, confuses, probe: None, not_free }, TABLES)
+        (Self { db, just_before, meanwhile, afterwards, confuses, probe: None, not_free }, TABLES)
     }
 
     async fn called(&self) {
@@ -103,6 +107,15 @@ impl People {
             sqlx::raw_sql(sql).execute(&self.db).await?;
         }
         Ok(())
+    }
+
+    async fn change(&self, update: Query<'_>) -> sqlx::Result<bool> {
+        let is_done = update.execute(&self.db).await?.rows_affected() == 1;
+        let afterwards = self.afterwards.lock().unwrap().take();
+        if let Some(afterwards) = afterwards {
+            afterwards.await;
+        }
+        Ok(is_done)
     }
 }
 
@@ -159,7 +172,7 @@ impl SetPasswordHash for People {
         self.called().await;
         self.interfere().await?;
         let update = sqlx::query("UPDATE people SET hash = ? WHERE id = ? AND hash = ?").bind(new).bind(id).bind(old);
-        Ok(update.execute(&self.db).await?.rows_affected() == 1)
+        self.change(update).await
     }
 }
 
@@ -167,7 +180,7 @@ impl SetActive for People {
     async fn set_active(&self, id: &str, active: bool) -> sqlx::Result<bool> {
         self.called().await;
         let update = sqlx::query("UPDATE people SET active = ? WHERE id = ?").bind(active).bind(id);
-        Ok(update.execute(&self.db).await?.rows_affected() == 1)
+        self.change(update).await
     }
 }
 

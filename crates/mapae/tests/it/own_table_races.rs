@@ -210,3 +210,33 @@ async fn of_several_password_changes_one_happens() {
     assert!(answers.iter().all(|(status, _)| [204, 403, 409].contains(status)), "{answers:?}");
     assert_eq!(app.try_sign_in("ann", &done[0].1).await.status(), 200);
 }
+
+/// A browser that is closed while the table is being written: what was begun is done to its end.
+#[tokio::test]
+async fn a_change_whose_caller_goes_away_ends_the_sessions_all_the_same() {
+    let app = Arc::new(OwnApp::start().await);
+    let admin = app.administrator().await;
+    for (change, left) in [("password", 2), ("disable", 1)] {
+        let (token, _other) = (app.sign_in("ann").await, app.sign_in("ann").await);
+        let (written, is_written) = tokio::sync::oneshot::channel();
+        let slow = async move {
+            written.send(()).unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        *app.people.afterwards.lock().unwrap() = Some(Box::pin(slow));
+        let (request_app, request_admin) = (app.clone(), admin.clone());
+        let request = tokio::spawn(async move {
+            if change == "password" {
+                return request_app.change_password(&token, "seven purple elephants dancing").await;
+            }
+            let request = request_app.request("PATCH", "/admin/users/id-ann").bearer_auth(&request_admin);
+            request.json(&json!({ "disabled": true })).send().await.unwrap()
+        });
+        is_written.await.unwrap();
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(app.open_sessions().await, left, "{change}");
+        app.sql("UPDATE people SET hash = (SELECT hash FROM people WHERE login = 'root')").await;
+    }
+}
