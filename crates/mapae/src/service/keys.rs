@@ -17,6 +17,8 @@ use crate::store::{NewRevocation, Store, StoreError, Tx, now_utc};
 
 /// How long others may keep a copy of the public keys, in seconds.
 pub(crate) const JWKS_MAX_AGE: u32 = 300;
+/// For how long verifiers keep the public keys at most when they cannot fetch them anew, in seconds.
+const JWKS_KEPT: u32 = 24 * 60 * 60;
 /// Retiring keys leave by the clock, so the set is looked at again even when nothing changed.
 const RELOAD: Duration = Duration::from_secs(60);
 /// The name of the check value among the data keys.
@@ -236,7 +238,8 @@ impl Service {
         let found = records.iter().find(|key| key.kid == kid);
         let revoked = found.ok_or_else(|| RevokeKeyError::NotFound(kid.to_owned()))?;
         tx.remove_signing_key(kid).await?;
-        let last = now + TimeDelta::seconds(i64::from(self.settings().access_token_lifetime));
+        // Whoever has the key writes any `exp`: it ends when nobody knows the public half any more.
+        let last = now + TimeDelta::seconds(self.settings().access_token_lifetime.max(JWKS_KEPT + JWKS_MAX_AGE).into());
         tx.revoke(vec![NewRevocation::key(kid, last)]).await?;
         match self.settings().signing {
             Signing::Generated(algorithm) => {

@@ -219,3 +219,16 @@ async fn beside_a_shared_secret_it_has_a_key_of_its_own() {
     let after = feed(&server).await;
     assert!(revokes(&after, &token) && after.seq >= now.seq);
 }
+
+/// Whoever has the key writes any `exp`, and verifiers keep the published keys for a day when they cannot fetch them.
+#[tokio::test]
+async fn a_revoked_key_stays_in_the_feed_for_as_long_as_anybody_may_know_it() {
+    let server = Server::start().await;
+    let (_, token) = server.newcomer("ann").await;
+    let kid = text(&parts(&token).0["kid"]);
+    server.mapae.revoke_key(&kid).await.unwrap();
+    server.clock.advance(24 * 60 * 60 + 299);
+    assert!(feed(&server).await.entries.is_key_revoked(&kid));
+    server.clock.advance(602);
+    assert!(feed(&server).await.entries.is_empty());
+}
