@@ -164,8 +164,12 @@ impl Tx {
         self.changed_all(tokens.map(|one| Change::Token(one.value)).collect()).await
     }
 
+    /// Forgets what has expired. What was noted in the last minute stays: a feed, which may have its number, has that of
+    /// its minute otherwise, and would be older than the one before.
     pub(super) async fn remove_revocations_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
-        Entity::delete_many().filter(Column::ExpiresAt.lt(time)).exec(&self.inner).await?;
+        let minute_ago = (time - TimeDelta::minutes(1)).timestamp_millis();
+        let gone = Entity::delete_many().filter(Column::ExpiresAt.lt(time)).filter(Column::Seq.lt(minute_ago));
+        gone.exec(&self.inner).await?;
         Ok(())
     }
 }

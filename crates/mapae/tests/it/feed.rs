@@ -232,3 +232,24 @@ async fn a_revoked_key_stays_in_the_feed_for_as_long_as_anybody_may_know_it() {
     server.clock.advance(602);
     assert!(feed(&server).await.entries.is_empty());
 }
+
+/// Verifiers refuse a feed whose number is lower than that of the one that they hold.
+#[tokio::test]
+async fn its_number_does_not_fall_when_old_revocations_are_removed() {
+    let server = Server::start().await;
+    server.sign_up("ann").await;
+    server.clock.advance(15);
+    let tokens = sign_in(&server, "ann", "").await;
+    // The session ends ten seconds before nobody needs to know that any more.
+    server.clock.advance(900 + 290);
+    let form = [("token", tokens.refresh.as_str()), ("client_id", "mapae")];
+    assert_eq!(server.post("/oauth2/revoke").form(&form).send().await.unwrap().status(), 200);
+    let before = feed(&server).await;
+    server.clock.advance(15);
+    // What has expired is removed at the start.
+    let server = server.restart_with(|_| {}).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let after = feed(&server).await;
+    assert!(after.entries.is_empty());
+    assert!(after.seq >= before.seq, "{} after {}", after.seq, before.seq);
+}
