@@ -9,6 +9,10 @@ use super::{AuthenticateError, Service, TokenError};
 use crate::domain::{Client, ClientType, EndReason, GrantType, Presented, SecretText};
 use crate::store::{NewRevocation, Sessions, StoreError};
 
+/// From so many revoked tokens on, revoking another ends its session. A refresh costs nothing, so one person could
+/// otherwise make the revocation feed longer than any verifier reads.
+const MOST_SINGLE_TOKENS: u64 = 10_000;
+
 /// What a client learns about a token that is good (RFC 7662 §2.2). Times are seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Introspection {
@@ -111,8 +115,8 @@ impl Service {
         }))
     }
 
-    /// Gives a token up. A refresh token ends its session, an access token only itself. One that is unknown, expired or
-    /// malformed is as good as revoked.
+    /// Gives a token up. A refresh token ends its session, an access token only itself, as long as not very many are
+    /// given up like that. One that is unknown, expired or malformed is as good as revoked.
     ///
     /// # Errors
     /// [`RevokeError`].
@@ -133,7 +137,15 @@ impl Service {
         }
         let expires_at = chrono::DateTime::from_timestamp(claims.exp, 0).unwrap_or_else(|| self.now());
         let mut tx = self.store().begin().await?;
-        tx.revoke(vec![NewRevocation::token(&claims.jti, expires_at)]).await?;
+        if tx.is_token_revoked(&claims.jti).await? {
+            return Ok(());
+        }
+        match &claims.sid {
+            Some(session) if tx.revoked_tokens().await? >= MOST_SINGLE_TOKENS => {
+                tx.end(Sessions::One(session), EndReason::SignedOut).await?;
+            }
+            Some(_) | None => tx.revoke(vec![NewRevocation::token(&claims.jti, expires_at)]).await?,
+        }
         Ok(tx.commit().await?)
     }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::revocation::{self, Column, Entity};
 use super::{Change, Store, StoreError, Tx};
@@ -117,11 +117,7 @@ impl Store {
         if self.sees_changes() {
             return Ok(self.0.cache.is_token_revoked(jti));
         }
-        let found = Entity::find()
-            .filter(Column::Value.eq(jti))
-            .filter(Column::Kind.eq(RevokedKind::Token.as_str()))
-            .one(&self.0.read);
-        Ok(found.await?.is_some())
+        token(jti, &self.0.read).await
     }
 
     /// Reads into memory which tokens are revoked.
@@ -164,6 +160,23 @@ impl Tx {
         self.changed_all(tokens.map(|one| Change::Token(one.value)).collect()).await
     }
 
+    /// Whether this one token was revoked, as this transaction sees it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
+        token(jti, &self.inner).await
+    }
+
+    /// How many tokens are revoked one by one and have not expired.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn revoked_tokens(&self) -> Result<u64, StoreError> {
+        let live = Entity::find().filter(Column::ExpiresAt.gt(self.now()));
+        Ok(live.filter(Column::Kind.eq(RevokedKind::Token.as_str())).count(&self.inner).await?)
+    }
+
     /// Forgets what has expired. What was noted in the last minute stays: a feed, which may have its number, has that of
     /// its minute otherwise, and would be older than the one before.
     pub(super) async fn remove_revocations_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
@@ -172,6 +185,11 @@ impl Tx {
         gone.exec(&self.inner).await?;
         Ok(())
     }
+}
+
+async fn token<C: ConnectionTrait>(jti: &str, db: &C) -> Result<bool, StoreError> {
+    let found = Entity::find().filter(Column::Value.eq(jti)).filter(Column::Kind.eq(RevokedKind::Token.as_str()));
+    Ok(found.one(db).await?.is_some())
 }
 
 async fn newest<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {

@@ -234,3 +234,44 @@ async fn an_issuer_may_have_a_path() {
         assert_eq!(other.status(), 404);
     }
 }
+
+/// How many revocations are noted.
+async fn noted(server: &Server) -> usize {
+    server.mapae.store().revocations().await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_again_and_again_is_noted_once() {
+    let server = Server::start().await;
+    server.sign_up("ann").await;
+    let tokens = sign_in(&server, "ann", "").await;
+    for _ in 0..3 {
+        assert_eq!(revoke(&server, "mapae", &tokens.access).await.status(), 200);
+    }
+    assert_eq!(noted(&server).await, 1);
+}
+
+/// Refreshing and revoking costs nothing, so one person could fill the feed until no verifier reads it any more.
+#[tokio::test]
+async fn when_many_tokens_are_revoked_one_by_one_their_sessions_end() {
+    let server = Server::start().await;
+    server.sign_up("ann").await;
+    let (first, second) = (sign_in(&server, "ann", "").await, sign_in(&server, "ann", "").await);
+    let many = (0..10_000).map(|number| {
+        let expires_at = chrono::DateTime::from_timestamp(server.clock_now() + 900, 0).unwrap();
+        mapae::store::NewRevocation::token(&format!("token-{number}"), expires_at)
+    });
+    let mut tx = server.mapae.store().begin().await.unwrap();
+    tx.revoke(many.collect()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(revoke(&server, "mapae", &first.access).await.status(), 200);
+    assert!(refused(&server, &first.refresh).await.contains("signed out"));
+    assert_eq!(server.status_of_me(&first.access).await, 401);
+    assert_eq!(server.status_of_me(&second.access).await, 200);
+    // A quarter of an hour later there is room again.
+    server.clock.advance(1_201);
+    let second = refresh(&server, &second.refresh).await;
+    assert_eq!(revoke(&server, "mapae", &second.access).await.status(), 200);
+    assert_eq!(noted(&server).await, 1);
+    refresh(&server, &second.refresh).await;
+}
