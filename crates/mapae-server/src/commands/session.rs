@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use mapae::Mapae;
-use mapae::domain::Session;
+use mapae::domain::{Session, UserId};
 use mapae::service::Ending;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub(super) async fn run(mapae: &Mapae, command: SessionCommand) -> Result<(), Fa
 
 async fn list(mapae: &Mapae, arguments: SessionList) -> Result<(), Failure> {
     let user = match arguments.user {
-        Some(user) => Some(find(mapae, &UserName { user }).await?.id),
+        Some(user) => Some(owner(mapae, user).await?),
         None => None,
     };
     let sessions = mapae.sessions(user.as_ref()).await.map_err(sentence)?;
@@ -39,7 +39,7 @@ async fn end(mapae: &Mapae, arguments: SessionEnd) -> Result<(), Failure> {
     let SessionEnd { session, user, issued_before, all: _ } = arguments;
     let ending = match (session, user, issued_before) {
         (Some(session), _, _) => Ending::Session(session),
-        (None, Some(user), _) => Ending::Of(find(mapae, &UserName { user }).await?.id),
+        (None, Some(user), _) => Ending::Of(owner(mapae, user).await?),
         (None, None, Some(time)) => Ending::BegunBefore(parse(&time)?),
         (None, None, None) => Ending::All,
     };
@@ -48,6 +48,17 @@ async fn end(mapae: &Mapae, arguments: SessionEnd) -> Result<(), Failure> {
         (1, _) => print("Ended 1 session.\n"),
         (ended, _) => print(&format!("Ended {ended} sessions.\n")),
     }
+}
+
+/// Whose sessions are meant. Accounts of an application's own table are not seen from here, but their sessions are. Ids
+/// first, as people choose their names.
+async fn owner(mapae: &Mapae, user: String) -> Result<UserId, Failure> {
+    if let Some(id) = UserId::new(user.as_str())
+        && !mapae.sessions(Some(&id)).await.map_err(sentence)?.is_empty()
+    {
+        return Ok(id);
+    }
+    Ok(find(mapae, &UserName { user }).await?.id)
 }
 
 fn parse(time: &str) -> Result<DateTime<Utc>, Failure> {

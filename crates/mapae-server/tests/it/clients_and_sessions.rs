@@ -147,6 +147,24 @@ async fn sessions_are_listed_and_ended() {
     fails(&home.beside(&["session", "end", "--user", "nobody"]), 1, "There is no account \"nobody\"");
 }
 
+/// An application's own table, which a command cannot see, names its users by ids of its own.
+#[tokio::test]
+async fn sessions_of_an_applications_own_users_are_found_by_id() {
+    use sea_orm::{ConnectionTrait, Database};
+
+    let home = Home::migrated();
+    home.add_user(&["ada"]);
+    let server = Server::start(&home, &[]);
+    server.sign_in("ada", PASSWORD, "").await;
+    let url = format!("sqlite://{}", home.path().join("mapae-data/mapae.db").display());
+    let database = Database::connect(url).await.expect("the database");
+    database.execute_unprepared("UPDATE mapae_session SET user_id = '42'").await.expect("another table's user");
+    let listed = json(&home.beside(&["session", "list", "--user", "42", "--json"]));
+    assert_eq!(listed[0]["user_id"], "42");
+    assert_eq!(ok(&home.beside(&["session", "end", "--user", "42"])), "Ended 1 session.\n");
+    fails(&home.beside(&["session", "end", "--user", "42"]), 1, "There is no account \"42\"");
+}
+
 /// Two real processes over one file, and one of them killed in the middle.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_over_one_database_give_one_successor() {
