@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use mapae_password::{HashText, Password};
 use mapae_verify::{Scopes, Subject};
 
@@ -13,6 +14,9 @@ use crate::domain::scope::Admin;
 use crate::domain::session::FIRST_PARTY_CLIENT_ID;
 use crate::domain::{Client, ClientId, ClientType, DeclaredScope, EndReason, GrantType, Lifetimes, SecretText};
 use crate::store::{NewRevocation, RegisteredClient, Sessions, StoreError, Tx};
+
+/// The longest that the binary lets an access token be good.
+const LONGEST_ACCESS_TOKEN: TimeDelta = TimeDelta::days(365);
 
 /// The most audiences of a client, and the longest, in bytes.
 const MAX_AUDIENCES: usize = 20;
@@ -221,9 +225,14 @@ impl Service {
         let mut tx = self.begin_clients(by).await?;
         let client = tx.client(&id).await?.ok_or(ClientError::NotFound)?.client;
         tx.end(Sessions::OfClient(&id), EndReason::Client).await?;
-        if let Ok(subject) = Subject::client(id.as_str()) {
+        if let Ok(subject) = Subject::client(id.as_str())
+            && client.may(GrantType::ClientCredentials)
+        {
             let now = self.now();
-            let last = now + self.access_lifetime(&client);
+            // The server that issued its tokens may have another lifetime than this process, which may be a command.
+            let longest =
+                client.lifetimes.access_token.map_or(LONGEST_ACCESS_TOKEN, |own| TimeDelta::seconds(own.into()));
+            let last = now + longest.min(LONGEST_ACCESS_TOKEN);
             tx.revoke(vec![NewRevocation::subject(subject.as_str(), now, last)]).await?;
         }
         tx.delete_client(&id).await?;

@@ -253,3 +253,18 @@ async fn its_number_does_not_fall_when_old_revocations_are_removed() {
     assert!(after.entries.is_empty());
     assert!(after.seq >= before.seq, "{} after {}", after.seq, before.seq);
 }
+
+/// Whoever removes a client need not know for how long the server's tokens are good.
+#[tokio::test]
+async fn a_removed_clients_tokens_stay_revoked_until_the_last_has_expired() {
+    let server = Server::start_with(|settings| settings.access_token_lifetime = 86_400).await;
+    let secret = confidential(&server, "job", "client_credentials", "items").await;
+    let form = [("grant_type", "client_credentials"), ("client_id", "job"), ("client_secret", &secret)];
+    let job = text(&expect(crate::oauth::token(&server, &form).await, StatusCode::OK).await["access_token"]);
+    let mut settings = server.settings.clone();
+    settings.access_token_lifetime = 900;
+    let command = crate::server::open(server.directory(), settings, &server.clock).await.unwrap();
+    command.remove_client("job", None).await.unwrap();
+    server.clock.advance(86_399);
+    assert!(revokes(&feed(&server).await, &job));
+}
