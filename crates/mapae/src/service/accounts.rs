@@ -5,8 +5,7 @@ use mapae_verify::Scopes;
 
 pub use super::account_error::{AccountError, ChangeError, FieldError};
 use super::credentials::{Claimant, Proven};
-use super::directory::found;
-use super::user_store::{Inserted, NewStoredUser};
+use super::user_store::NewStoredUser;
 use super::{CredentialError, NewPasswordError, Principal, Service};
 use crate::domain::scope::{Admin, Me};
 use crate::domain::user::{self, NewUser, ProfileChange};
@@ -106,13 +105,8 @@ impl Service {
                 tx.commit().await?;
                 user
             }
-            Some(table) => {
-                let row = NewStoredUser { username, email, full_name, password_hash: hash, scopes };
-                match table.insert(row).ok_or(AccountError::NotHere)?.await? {
-                    Inserted::Made(row) => found(row, None)?.user,
-                    Inserted::UsernameTaken => return Err(AccountError::UsernameTaken),
-                    Inserted::EmailTaken => return Err(AccountError::EmailTaken),
-                }
+            Some(_) => {
+                self.insert_row(NewStoredUser { username, email, full_name, password_hash: hash, scopes }).await?
             }
         };
         tracing::info!(user = %user.id, "account made");

@@ -11,7 +11,8 @@ use tracing::Instrument;
 
 use super::accounts::{AccountError, AdminChange, ChangeError};
 use super::credentials::Proven;
-use super::directory::Abilities;
+use super::directory::{Abilities, found};
+use super::user_store::{Inserted, NewStoredUser};
 use super::{Principal, Service};
 use crate::domain::{User, UserId};
 use crate::store::StoreError;
@@ -21,6 +22,23 @@ impl Service {
     pub(super) fn can(&self, ability: impl FnOnce(Abilities) -> bool) -> Result<(), AccountError> {
         let can = self.directory().table().is_none_or(|table| ability(table.abilities()));
         if can { Ok(()) } else { Err(AccountError::NotHere) }
+    }
+
+    /// Makes a user. Sessions that are under the id already are somebody's who had it before, as SQLite gives the id of a
+    /// deleted row away again unless told otherwise.
+    pub(super) async fn insert_row(&self, new: NewStoredUser) -> Result<User, AccountError> {
+        let service = self.clone();
+        to_its_end(async move {
+            let table = service.directory().table().ok_or(AccountError::NotHere)?;
+            let user = match table.insert(new).ok_or(AccountError::NotHere)?.await? {
+                Inserted::Made(row) => found(row, None)?.user,
+                Inserted::UsernameTaken => return Err(AccountError::UsernameTaken),
+                Inserted::EmailTaken => return Err(AccountError::EmailTaken),
+            };
+            service.row_changed(&user.id, true, None).await?;
+            Ok(user)
+        })
+        .await
     }
 
     /// Replaces the password of a signed-in person and ends the other sessions.

@@ -147,7 +147,7 @@ impl InsertUser for People {
         self.called().await;
         self.interfere().await?;
         let insert = "INSERT INTO people (id, login, mail, hash, rights)
-                      VALUES (lower(hex(randomblob(8))), ?, ?, ?, ?) RETURNING *";
+                      VALUES (coalesce('id-' || ?1, lower(hex(randomblob(8)))), ?1, ?2, ?3, ?4) RETURNING *";
         let query = sqlx::query_as(insert)
             .bind(new.username.as_ref().map(|name| name.canonical().to_owned()))
             .bind(new.email.as_ref().map(|email| email.canonical().to_owned()))

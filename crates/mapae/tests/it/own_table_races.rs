@@ -240,3 +240,17 @@ async fn a_change_whose_caller_goes_away_ends_the_sessions_all_the_same() {
         app.sql("UPDATE people SET hash = (SELECT hash FROM people WHERE login = 'root')").await;
     }
 }
+
+/// SQLite gives the id of a deleted row away again unless told otherwise.
+#[tokio::test]
+async fn whoever_gets_the_id_of_a_deleted_row_gets_none_of_its_sessions() {
+    let app = OwnApp::start().await;
+    let body = json!({ "username": "bob", "password": PASSWORD });
+    expect(sign_up(&app, &body).await, StatusCode::CREATED).await;
+    let old = app.sign_in("bob").await;
+    assert_eq!(app.status(&old).await, 200);
+    app.sql("DELETE FROM people WHERE login = 'bob'").await;
+    assert_eq!(expect(sign_up(&app, &body).await, StatusCode::CREATED).await["id"], "id-bob");
+    assert_eq!(app.status(&old).await, 401);
+    assert_eq!(app.status(&app.sign_in("bob").await).await, 200);
+}
