@@ -88,9 +88,10 @@ async fn answer(service: &Service, headers: &HeaderMap, required: &Scopes) -> Re
     if !scope.contains_all(required) {
         return Err(ApiError::insufficient_scope(required.to_string()));
     }
+    // Blanks at the ends of a value are not part of it (RFC 9110 §5.5): with them `ann ` would be taken for `ann`.
     let value = |text: &str| {
-        HeaderValue::try_from(text)
-            .map_err(|_| ApiError::new(ErrorCode::InvalidToken, "The subject does not fit into a header."))
+        let fits = HeaderValue::try_from(text).ok().filter(|_| text.trim() == text);
+        fits.ok_or_else(|| ApiError::new(ErrorCode::InvalidToken, "The subject does not fit into a header."))
     };
     let subject = value(bearer.claims().sub.as_str())?;
     Ok((StatusCode::OK, [(SUBJECT, subject), (SCOPE, value(scope.as_str())?)]))

@@ -297,3 +297,17 @@ async fn the_application_issues_tokens_for_its_rows() {
     assert!(app.mapae.issue(&found.user, &Scopes::new()).await.is_err(), "what the table says now counts");
     assert_eq!(app.open_sessions().await, 2);
 }
+
+/// Whoever reads a header leaves out the blanks around its value.
+#[tokio::test]
+async fn a_proxy_takes_nobody_for_another_whose_id_is_the_same_but_for_blanks() {
+    let app = OwnApp::start().await;
+    app.add("ann ", "me items").await;
+    let subject = async |login: &str| {
+        let token = app.sign_in(login).await;
+        let answer = app.request("GET", "/verify").bearer_auth(&token).send().await.unwrap();
+        (answer.status().as_u16(), crate::server::header(&answer, "x-auth-subject"))
+    };
+    assert_eq!(subject("ann").await, (200, "id-ann".to_owned()));
+    assert_eq!(subject("ann ").await, (401, String::new()));
+}
