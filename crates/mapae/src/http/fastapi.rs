@@ -89,7 +89,7 @@ impl<S: Clone + Send + Sync + 'static> FastApi<S> {
             texts(error).or_else(|| of_code().map(|(_, status, detail)| (*status, *detail)))
         };
         let text = Arc::new(text);
-        let mut document = openapi::with_password_flow(&self.title, self.token_url, &self.scopes);
+        let mut document = openapi::with_password_flow(&self.title, self.token_url, None, &self.scopes);
         let mut router = self.routes.finish_api(&mut document);
         finish_openapi(&mut document, self.token_url);
         let mut known: Vec<String> = ["/docs", "/redoc", "/openapi.json"].map(str::to_owned).into();

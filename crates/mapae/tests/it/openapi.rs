@@ -116,6 +116,7 @@ async fn the_scheme_is_the_password_flow_of_the_tutorial() {
     assert_eq!(scheme["type"], "oauth2");
     let flow = &scheme["flows"]["password"];
     assert_eq!(flow["tokenUrl"], "token", "relative, as behind a proxy's prefix");
+    assert_eq!(flow["refreshUrl"], "oauth2/token", "relative too");
     assert_eq!(
         flow["scopes"],
         json!({

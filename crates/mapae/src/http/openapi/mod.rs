@@ -17,27 +17,34 @@ use crate::Service;
 
 /// Where *Authorize* signs in, relative to the documentation page, so that it survives a proxy's path prefix.
 pub(super) const TOKEN_URL: &str = "token";
+/// Where a refresh token gives the next access token, relative to the same.
+const REFRESH_URL: &str = "oauth2/token";
 
 /// A document with the password flow and the scopes of the service, before any route is added.
 pub(super) fn document(service: &Service, title: &str, version: &str) -> OpenApi {
     let scopes: Vec<_> = service.settings().scopes.iter().collect();
-    let mut document = with_password_flow(title, TOKEN_URL, &scopes);
+    let mut document = with_password_flow(title, TOKEN_URL, Some(REFRESH_URL), &scopes);
     version.clone_into(&mut document.info.version);
     document
 }
 
 /// A document with the password flow, for routes that bring their scopes with them.
 pub(super) fn bare_document(title: &str, version: &str) -> OpenApi {
-    let mut document = with_password_flow(title, TOKEN_URL, &[]);
+    let mut document = with_password_flow(title, TOKEN_URL, None, &[]);
     version.clone_into(&mut document.info.version);
     document
 }
 
-/// A document with the password flow and these scopes. `token_url` is relative, so that it survives a proxy's path
-/// prefix.
-pub(super) fn with_password_flow(title: &str, token_url: &str, scopes: &[(&str, &str)]) -> OpenApi {
+/// A document with the password flow and these scopes. The URLs are relative, so that they survive a proxy's path prefix.
+pub(super) fn with_password_flow(
+    title: &str,
+    token_url: &str,
+    refresh_url: Option<&str>,
+    scopes: &[(&str, &str)],
+) -> OpenApi {
     let scopes = scopes.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    let flow = OAuth2Flow::Password { token_url: token_url.to_owned(), refresh_url: None, scopes };
+    let flow =
+        OAuth2Flow::Password { token_url: token_url.to_owned(), refresh_url: refresh_url.map(str::to_owned), scopes };
     let scheme = SecurityScheme::OAuth2 {
         flows: OAuth2Flows { password: Some(flow), ..OAuth2Flows::default() },
         description: Some("Sign in with a user name or e-mail address and a password.".to_owned()),
