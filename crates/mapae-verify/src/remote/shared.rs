@@ -13,6 +13,9 @@ use crate::Clock;
 /// Requests that find nothing to check with ask again no sooner than this after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How far the clock may be set back before what was fetched counts as old.
+const SET_BACK: Duration = Duration::from_secs(60);
+
 /// Why a request wants a fetch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -26,7 +29,8 @@ pub(super) struct Shared {
     clock: Arc<dyn Clock>,
     /// Milliseconds between two fetches for the sake of unknown keys.
     unknown_key_interval: i64,
-    /// Until when what was fetched may be used, in milliseconds since 1970.
+    /// From when until when what was fetched may be used, in milliseconds since 1970.
+    fresh_from: AtomicI64,
     fresh_until: AtomicI64,
     /// How many fetches have ended.
     finished: AtomicU64,
@@ -59,6 +63,7 @@ impl Shared {
         let shared = Self {
             clock,
             unknown_key_interval: millis(unknown_key_interval),
+            fresh_from: AtomicI64::new(i64::MAX),
             fresh_until: AtomicI64::new(i64::MIN),
             finished: AtomicU64::new(0),
             ended,
@@ -82,7 +87,8 @@ impl Shared {
     }
 
     pub(super) fn is_fresh(&self) -> bool {
-        self.clock.now_millis() < self.fresh_until.load(Ordering::Acquire)
+        let now = self.clock.now_millis();
+        now < self.fresh_until.load(Ordering::Acquire) && now >= self.fresh_from.load(Ordering::Acquire)
     }
 
     /// How many fetches have ended. A request looks first, so that it knows later which were made since.
@@ -141,6 +147,8 @@ impl Shared {
         let now = self.clock.now_millis();
         match outcome {
             Ok(kept) => {
+                // How old it is cannot be told by a clock that was set back by more than it may differ.
+                self.fresh_from.store(now.saturating_sub(millis(SET_BACK)), Ordering::Release);
                 self.fresh_until.store(now.saturating_add(millis(kept)), Ordering::Release);
                 state.failed_at = None;
             }
@@ -170,5 +178,16 @@ mod tests {
         assert!(shared.ask(Reason::UnknownKey, 1));
         shared.begin(&mut ends.woken);
         assert!(ends.woken.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nothing_last_longer() {
+        let clock = ManualClock::new(1_000_000);
+        let (shared, ends) = Shared::new(Arc::new(clock.clone()), RETRY);
+        shared.end(Ok(Duration::from_secs(300)), &ends.ended);
+        for (seconds, is_fresh) in [(0, true), (299, true), (300, false), (-60, true), (-61, false), (-86_400, false)] {
+            clock.set(1_000_000 + seconds);
+            assert_eq!(shared.is_fresh(), is_fresh, "{seconds}");
+        }
     }
 }
