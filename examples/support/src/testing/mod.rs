@@ -7,6 +7,7 @@ mod answer;
 mod documents;
 mod example;
 pub mod forge;
+pub mod own_table;
 mod password_form;
 mod paths;
 mod tokens;
