@@ -7,7 +7,7 @@ use mapae_password::Context;
 use mapae_password::policy::PasswordPolicy;
 use mapae_verify::{Algorithm, Scopes};
 
-use crate::domain::{BaseUrl, DeclaredScope, ScopeCatalogue, SecretText, scope};
+use crate::domain::{BaseUrl, DeclaredScope, ScopeCatalogue, SecretText, UserMapping, scope};
 
 /// How long an access token is good unless set otherwise, in seconds.
 pub const DEFAULT_TOKEN_LIFETIME: u32 = 15 * 60;
@@ -101,6 +101,10 @@ pub struct Settings {
     pub default_scopes: Scopes,
     /// How passwords are hashed, and which hashes are accepted.
     pub passwords: Context,
+    /// Hash not the password but an HMAC of it under this key, as Flask-Security does (its `SECURITY_PASSWORD_SALT`).
+    pub password_hmac_key: Option<SecretText>,
+    /// The user table of another application in the same database, if accounts are there.
+    pub mapped_users: Option<UserMapping>,
     /// What new passwords must fulfil.
     pub password_policy: PasswordPolicy,
     /// The pool that hashes.
@@ -127,6 +131,8 @@ impl Settings {
             scopes: ScopeCatalogue::default(),
             default_scopes: Scopes::parse(scope::Me::NAME).unwrap_or_default(),
             passwords: Context::default(),
+            password_hmac_key: None,
+            mapped_users: None,
             password_policy: PasswordPolicy::default(),
             hash_pool: HashPoolSettings::default(),
             token_cache_bytes: 16 * 1024 * 1024,

@@ -12,6 +12,7 @@ pub mod session;
 pub mod signing_key;
 pub mod ticket;
 pub mod user;
+pub mod user_mapping;
 pub mod user_name;
 
 pub use base_url::BaseUrl;
@@ -25,4 +26,5 @@ pub use session::{Device, EndReason, Presented, RefreshState, Session};
 pub use signing_key::{KeyState, SigningKeyRecord};
 pub use ticket::{Ticket, TicketHash, TicketRecord};
 pub use user::{User, UserId};
+pub use user_mapping::UserMapping;
 pub use user_name::UserName;

@@ -43,6 +43,8 @@ pub enum WrapUse {
     SigningKey,
     /// The key of refresh tokens.
     RefreshToken,
+    /// The key of the fingerprints of other applications' password hashes.
+    Fingerprint,
 }
 
 impl WrapUse {
@@ -51,6 +53,7 @@ impl WrapUse {
             Self::Check => b"mapae/v1/check",
             Self::SigningKey => b"mapae/v1/signing-key",
             Self::RefreshToken => b"mapae/v1/refresh-token",
+            Self::Fingerprint => b"mapae/v1/fingerprint",
         }
     }
 }

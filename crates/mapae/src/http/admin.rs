@@ -86,7 +86,7 @@ fn tag(operation: Operation<'_>) -> Operation<'_> {
 /// What can be done where accounts are.
 pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
     let mut one = get_with(show, |op| tag(op).id("read_user").summary("One account"));
-    if abilities.sets_active {
+    if abilities.sets_active || abilities.sets_scopes {
         one = one.merge(patch_with(change, |op| {
             tag(op).id("change_user").summary("Disable, enable, grant and withdraw scopes")
         }));

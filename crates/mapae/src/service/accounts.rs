@@ -5,6 +5,7 @@ use mapae_verify::Scopes;
 
 pub use super::account_error::{AccountError, ChangeError, FieldError};
 use super::credentials::{Claimant, Proven};
+use super::directory::Directory;
 use super::user_store::NewStoredUser;
 use super::{CredentialError, NewPasswordError, Principal, Service};
 use crate::domain::scope::{Admin, Me};
@@ -72,6 +73,7 @@ impl Service {
         if new.email.is_none() && new.username.is_none() {
             errors.push(FieldError::new("email", "missing", "Give an e-mail address or a user name."));
         }
+        self.mapped_field_errors(&new, &mut errors);
         let email = new.email.as_deref().and_then(|text| parse_email(text, &mut errors));
         let username = new.username.as_deref().and_then(|text| parse_username(text, &mut errors));
         let full_name = new.full_name.as_deref().and_then(|text| parse_full_name(text, &mut errors));
@@ -84,6 +86,9 @@ impl Service {
 
         self.hooks().before_register(&new).await.map_err(AccountError::Invalid)?;
 
+        if let Directory::Mapped(mapped) = self.directory() {
+            self.mapped_names_are_free(mapped, username.as_ref(), email.as_ref()).await?;
+        }
         // Before the costly hash; the unique index decides between two who come at the same moment.
         if let Some(name) = &username
             && self.found_by_login(name.display()).await?.is_some()
@@ -97,15 +102,16 @@ impl Service {
         }
         let inputs = [new.email, new.username, new.full_name].into_iter().flatten().collect();
         let hash = self.accept_new_password("password", &password, inputs).await?;
-        let user = match self.directory().table() {
-            None => {
+        let user = match self.directory() {
+            Directory::Mapped(mapped) => self.insert_mapped(mapped, (username, email), full_name, hash, scopes).await?,
+            Directory::Own => {
                 let id = self.ids().uuid_v7().into();
                 let mut tx = self.store().begin().await?;
                 let user = tx.insert_user(NewUser { id, username, email, full_name, scopes }, &hash).await?;
                 tx.commit().await?;
                 user
             }
-            Some(_) => {
+            Directory::Table(_) => {
                 self.insert_row(NewStoredUser { username, email, full_name, password_hash: hash, scopes }).await?
             }
         };
@@ -177,14 +183,22 @@ impl Service {
         let id = &principal.user.id;
         let mut proven = self.prove_own(principal, &current).await?;
         let hash = self.accept_new_password("new_password", &new, own_names(&proven.user)).await?;
-        match self.directory().table() {
-            None => {
+        match self.directory() {
+            Directory::Mapped(mapped) => {
+                let mut tx = self.begin_own(principal, &mut proven).await?;
+                if !self.set_mapped_hash(mapped, &mut tx, id, (&proven.hash, &hash), false).await? {
+                    return Err(AccountError::Changed.into());
+                }
+                tx.end_sessions(id, Some(&principal.session.id)).await?;
+                tx.commit().await?;
+            }
+            Directory::Own => {
                 let mut tx = self.begin_own(principal, &mut proven).await?;
                 tx.replace_password_hash(id, None, &hash).await?;
                 tx.end_sessions(id, Some(&principal.session.id)).await?;
                 tx.commit().await?;
             }
-            Some(_) => self.change_row_password(principal, &mut proven, hash).await?,
+            Directory::Table(_) => self.change_row_password(principal, &mut proven, hash).await?,
         }
         tracing::info!(user = %id, "password changed");
         self.hooks().on_password_change(&proven.user).await;
@@ -282,9 +296,10 @@ impl Service {
         if locks_out && by.is_some_and(|admin| admin.user.id == *id) {
             return Err(AccountError::OwnAccount.into());
         }
-        let user = match self.directory().table() {
-            None => administer_own(tx, id, change).await?,
-            Some(_) => {
+        let user = match self.directory() {
+            Directory::Own => administer_own(tx, id, change).await?,
+            Directory::Mapped(mapped) => self.administer_mapped(mapped, tx, id, change).await?,
+            Directory::Table(_) => {
                 drop(tx);
                 self.administer_row(id, change).await?
             }
@@ -305,8 +320,17 @@ impl Service {
         };
         let now = self.found_by_id(id).await?.ok_or(AccountError::NotFound)?;
         let hash = self.accept_new_password("password", &password, own_names(&now.user)).await?;
-        match self.directory().table() {
-            None => {
+        match self.directory() {
+            Directory::Mapped(mapped) => {
+                let (mut tx, found) = self.begin_on(id).await?;
+                let old = found.ok_or(AccountError::NotFound)?.hash;
+                if !self.set_mapped_hash(mapped, &mut tx, id, (&old, &hash), false).await? {
+                    return Err(AccountError::Changed);
+                }
+                tx.end_sessions(id, None).await?;
+                tx.commit().await?;
+            }
+            Directory::Own => {
                 let mut tx = self.store().begin().await?;
                 if !tx.replace_password_hash(id, None, &hash).await? {
                     return Err(AccountError::NotFound);
@@ -314,7 +338,7 @@ impl Service {
                 tx.end_sessions(id, None).await?;
                 tx.commit().await?;
             }
-            Some(_) => self.set_row_password(id, now.hash, hash).await?,
+            Directory::Table(_) => self.set_row_password(id, now.hash, hash).await?,
         }
         self.hooks().on_password_change(&now.user).await;
         Ok(())
@@ -335,7 +359,7 @@ impl Service {
 
     /// What only this service's own table can do.
     fn own_accounts(&self) -> Result<(), AccountError> {
-        self.can(|_| false)
+        self.can(|table| table.is_own)
     }
 
     /// Forgets, in every process, what is remembered of a user of the application's own table.

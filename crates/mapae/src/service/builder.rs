@@ -13,7 +13,7 @@ use super::user_store::{UserStore, UserTable};
 use super::user_table::Table;
 use super::{Mapae, Parts, Service, StartError};
 use crate::domain::scope::ScopeCatalogueError;
-use crate::domain::{BaseUrl, MasterKey, User};
+use crate::domain::{BaseUrl, MasterKey, User, UserMapping};
 use crate::settings::{Settings, Signup};
 use crate::store::{Migrate, OpenError, Store};
 
@@ -93,6 +93,13 @@ impl Builder {
             scope_error: None,
             users: PhantomData,
         }
+    }
+
+    /// Accounts are in this table of another application, in the same database as this service's own tables. New hashes
+    /// are written as the settings' `passwords` say, in a format that the other application reads.
+    pub fn mapped_users(mut self, mapping: UserMapping) -> Self {
+        self.settings.mapped_users = Some(mapping);
+        self
     }
 
     /// Accounts are in the application's own table.

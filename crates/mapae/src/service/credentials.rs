@@ -63,7 +63,7 @@ impl Service {
                 let mut proven = Proven { user, hash, password: password.clone() };
                 // A rehash may wait for another sign-in: what keeps it from happening does not refuse a right password.
                 if needs_rehash
-                    && self.abilities().sets_password_hash
+                    && self.abilities().rehashes
                     && let Err(error) = self.renew_hash(&mut proven).await
                 {
                     tracing::warn!(%error, "a password hash was not renewed this time");

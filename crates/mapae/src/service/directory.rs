@@ -9,6 +9,7 @@ use mapae_verify::Clock;
 use moka::sync::Cache;
 
 use super::Service;
+use super::mapped_users::MappedUsers;
 use super::user_table::{Row, Table, corrupt};
 use crate::domain::{User, UserId};
 use crate::store::{Credential, Login, Store, StoreError, Tx};
@@ -25,6 +26,8 @@ pub(crate) enum Directory {
     Own,
     /// In a table of the application's.
     Table(UserRows),
+    /// In a table of another application, in the same database as this service's own.
+    Mapped(Box<MappedUsers>),
 }
 
 /// What can be done where accounts are, besides looking them up.
@@ -34,19 +37,30 @@ pub(crate) struct Abilities {
     pub(crate) is_own: bool,
     /// People can sign up.
     pub(crate) inserts: bool,
-    /// Passwords can be changed, and weak hashes renewed.
+    /// Passwords can be changed.
     pub(crate) sets_password_hash: bool,
     /// Accounts can be disabled and enabled.
     pub(crate) sets_active: bool,
+    /// Scopes can be granted and withdrawn.
+    pub(crate) sets_scopes: bool,
+    /// Weak hashes are renewed at sign-in.
+    pub(crate) rehashes: bool,
 }
 
 impl Directory {
-    const OWN: Abilities = Abilities { is_own: true, inserts: true, sets_password_hash: true, sets_active: true };
+    const OWN: Abilities = Abilities {
+        is_own: true,
+        inserts: true,
+        sets_password_hash: true,
+        sets_active: true,
+        sets_scopes: true,
+        rehashes: true,
+    };
 
     /// The application's table, if accounts are there.
     pub(crate) fn table(&self) -> Option<&dyn Table> {
         match self {
-            Self::Own => None,
+            Self::Own | Self::Mapped(_) => None,
             Self::Table(rows) => Some(rows.table.as_ref()),
         }
     }
@@ -135,7 +149,11 @@ pub(super) fn found(row: Row, asked: Option<&UserId>) -> Result<Found, StoreErro
 impl Service {
     /// What can be done where accounts are.
     pub(crate) fn abilities(&self) -> Abilities {
-        self.directory().table().map_or(Directory::OWN, Table::abilities)
+        match self.directory() {
+            Directory::Own => Directory::OWN,
+            Directory::Table(rows) => rows.table.abilities(),
+            Directory::Mapped(mapped) => mapped.abilities(),
+        }
     }
 
     pub(crate) fn directory(&self) -> &Directory {
@@ -150,6 +168,7 @@ impl Service {
                 None => Ok(None),
             },
             Directory::Table(rows) => rows.table.by_login(login).await?.map(|row| found(row, None)).transpose(),
+            Directory::Mapped(mapped) => self.mapped_by_login(mapped, login).await,
         }
     }
 
@@ -158,6 +177,7 @@ impl Service {
         match self.directory() {
             Directory::Own => Ok(self.store().credential_by_id(id).await?.map(Found::from)),
             Directory::Table(rows) => rows.table.by_id(id.as_str()).await?.map(|row| found(row, Some(id))).transpose(),
+            Directory::Mapped(mapped) => self.mapped_by_id(mapped, id).await,
         }
     }
 
@@ -174,6 +194,7 @@ impl Service {
                 let found = self.found_by_id(id).await?;
                 Ok((self.store().begin().await?, found))
             }
+            Directory::Mapped(mapped) => self.begin_on_mapped(mapped, id).await,
         }
     }
 
@@ -182,6 +203,7 @@ impl Service {
         match self.directory() {
             Directory::Own => Ok(self.store().cached_user(id).await?.map(|user| Account { user, row: None })),
             Directory::Table(rows) => rows.account(id, self.store(), self.0.clock.as_ref()).await,
+            Directory::Mapped(mapped) => self.mapped_account(mapped, id).await,
         }
     }
 
@@ -205,6 +227,14 @@ impl Service {
                 Some(set) => set.await,
                 None => Ok(false),
             },
+            Directory::Mapped(mapped) => {
+                let (mut tx, _) = self.begin_on_mapped(mapped, id).await?;
+                let swapped = self.set_mapped_hash(mapped, &mut tx, id, (old, new), true).await?;
+                if swapped {
+                    tx.commit().await?;
+                }
+                Ok(swapped)
+            }
         }
     }
 }

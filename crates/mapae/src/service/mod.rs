@@ -10,6 +10,7 @@ pub mod builder;
 mod clients;
 mod credentials;
 mod directory;
+mod doctor;
 mod feed;
 mod grants;
 mod handle;
@@ -18,6 +19,7 @@ pub mod hooks;
 pub mod import;
 mod introspect;
 mod keys;
+mod mapped_users;
 mod noted;
 mod passwords;
 mod refusal_floor;
@@ -41,6 +43,7 @@ pub use clients::{ClientAuth, ClientError, NewClient};
 pub use credentials::CredentialError;
 pub(crate) use directory::Abilities;
 use directory::Directory;
+pub use doctor::Checkup;
 pub use feed::{FeedFailure, SignedFeed};
 pub use grants::{GrantRequest, TokenError, TokenRequest};
 pub use handle::Mapae;
@@ -49,6 +52,7 @@ use hooks::DynHooks;
 pub use introspect::{Introspection, RevokeError};
 use keys::Keys;
 pub use keys::{KeySummary, RevokeKeyError, RotateError};
+use mapped_users::MappedUsers;
 use noted::Noted;
 pub use passwords::{NewPasswordError, Passwords, Verdict};
 pub use sessions::{EndSessionError, Ending};
@@ -123,6 +127,12 @@ pub enum StartError {
     /// The password hashing settings cannot be used.
     #[error("the password hashing settings cannot be used: {0}")]
     Hashing(mapae_password::HashError),
+    /// A shared table's hashes must be readable without a key of ours.
+    #[error(
+        "a pepper cannot be used together with another application's user table, which could not check such hashes: \
+         leave one of the two out"
+    )]
+    Pepper,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -161,9 +171,18 @@ impl Service {
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
         let ids = IdSource::new(clock.clone(), rng.clone());
         settings.scopes.check(&settings.default_scopes)?;
-        let passwords =
-            Passwords::new(settings.passwords.clone(), settings.hash_pool, rng.clone()).map_err(StartError::Hashing)?;
-        let keys = Keys::open(&store, &settings, master_key, attach, clock.clone(), rng).await?;
+        let (context, hmac_key) = (settings.passwords.clone(), settings.password_hmac_key.clone());
+        let passwords = Passwords::with_hmac_key(context, settings.hash_pool, rng.clone(), hmac_key)
+            .map_err(StartError::Hashing)?;
+        let keys = Keys::open(&store, &settings, master_key.clone(), attach, clock.clone(), rng.clone()).await?;
+        let directory = match (directory, &settings.mapped_users) {
+            (Directory::Own, Some(_)) if !settings.passwords.peppers.is_empty() => return Err(StartError::Pepper),
+            (Directory::Own, Some(mapping)) => {
+                let mapped = MappedUsers::open(&store, mapping.clone(), &master_key, rng.as_ref()).await?;
+                Directory::Mapped(Box::new(mapped))
+            }
+            (directory, _) => directory,
+        };
         let mut builder =
             mapae_verify::VerifierBuilder::rfc9068(keys.shared(), settings.base_url.as_str(), settings.audiences()[0]);
         for audience in settings.audiences().into_iter().skip(1) {
@@ -199,9 +218,9 @@ impl Service {
         let store = self.0.store.watch().await?;
         let service = self.clone();
         let keys = tokio::spawn(async move { service.follow_keys(changed).await });
-        let sampled = self.0.store.clone();
+        let sampled = self.clone();
         let priming = self.0.passwords.prime(async move {
-            sampled.sample_password_hashes(HASH_SAMPLE).await.unwrap_or_else(|error| {
+            sampled.sample_hashes(HASH_SAMPLE).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "stored password hashes could not be looked at");
                 Vec::new()
             })

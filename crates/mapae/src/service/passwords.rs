@@ -5,14 +5,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use mapae_password::policy::{PasswordPolicy, PolicyError, PolicyViolation};
-use mapae_password::{Context, HashError, HashText, Password, Verification};
+use mapae_password::{Context, HashError, HashText, Password, Verification, Workspace, flask_security};
 use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 
 use super::PoolBusy;
 use super::hash_pool::HashPool;
 use super::refusal_floor::{MAX_CLASSES, RefusalFloor};
-use crate::domain::Rng;
+use crate::domain::{Rng, SecretText};
 use crate::settings::HashPoolSettings;
 
 /// Checks passwords against stored hashes and makes new ones, on a pool as wide as the cores. Cheap to clone; a
@@ -24,9 +24,27 @@ struct Inner {
     context: Context,
     pool: HashPool,
     floor: RefusalFloor,
+    /// What passwords are HMACed with before they are hashed.
+    hmac_key: Option<SecretText>,
     /// Held for writing until the floor was measured.
     priming: Arc<RwLock<()>>,
     rng: Arc<dyn Rng>,
+}
+
+impl Inner {
+    fn verify(&self, hash: &HashText, given: &Password, workspace: &mut Workspace) -> Result<Verification, HashError> {
+        match &self.hmac_key {
+            None => self.context.verify(hash, given, workspace),
+            Some(key) => flask_security::verify(&self.context, hash, given, key.expose().as_bytes(), workspace),
+        }
+    }
+
+    fn hash(&self, password: &Password, salt: &[u8; 16], workspace: &mut Workspace) -> Result<HashText, HashError> {
+        match &self.hmac_key {
+            None => self.context.hash(password, salt, workspace),
+            Some(key) => flask_security::hash(&self.context, password, key.expose().as_bytes(), salt, workspace),
+        }
+    }
 }
 
 impl std::fmt::Debug for Passwords {
@@ -70,9 +88,22 @@ impl Passwords {
     /// # Errors
     /// [`HashError`] if new hashes would exceed the context's own limits.
     pub fn new(context: Context, pool: HashPoolSettings, rng: Arc<dyn Rng>) -> Result<Self, HashError> {
+        Self::with_hmac_key(context, pool, rng, None)
+    }
+
+    /// As [`Self::new`]; not the password but its HMAC under `hmac_key` is hashed, as Flask-Security does.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_hmac_key(
+        context: Context,
+        pool: HashPoolSettings,
+        rng: Arc<dyn Rng>,
+        hmac_key: Option<SecretText>,
+    ) -> Result<Self, HashError> {
         context.examine(&context.dummy())?;
         let (pool, floor, priming) = (HashPool::new(pool), RefusalFloor::default(), Arc::default());
-        Ok(Self(Arc::new(Inner { context, pool, floor, priming, rng })))
+        Ok(Self(Arc::new(Inner { context, pool, floor, hmac_key, priming, rng })))
     }
 
     /// Measures in the background one check of each class of hashes among `in_use` and of new ones, so that already the
@@ -110,7 +141,7 @@ impl Passwords {
         let class = inner.context.cost_class(&hash).ok();
         let run = self.0.pool.run(move |workspace| {
             let any = Password::new("any password takes as long")?;
-            inner.context.verify(&hash, &any, workspace)
+            inner.verify(&hash, &any, workspace)
         });
         // With a full queue there are sign-ins enough to learn from.
         if let Ok(done) = run.await
@@ -142,7 +173,7 @@ impl Passwords {
             .run(move |workspace| {
                 let context = &inner.context;
                 let dummy = context.dummy();
-                let verify = |hash: &HashText, workspace: &mut _| context.verify(hash, &given, workspace);
+                let verify = |hash: &HashText, workspace: &mut _| inner.verify(hash, &given, workspace);
                 let (verdict, known) = match &stored {
                     None => (verify(&dummy, workspace), false),
                     Some(hash) => match verify(hash, workspace) {
@@ -213,7 +244,7 @@ impl Passwords {
         let (inner, password) = (Arc::clone(&self.0), password.clone());
         let done = self.0.pool.run(move |workspace| {
             check(&password)?;
-            Ok(inner.context.hash(&password, &salt, workspace)?)
+            Ok(inner.hash(&password, &salt, workspace)?)
         });
         done.await?.value
     }

@@ -18,10 +18,9 @@ use crate::domain::{User, UserId};
 use crate::store::StoreError;
 
 impl Service {
-    /// Refuses what the application's own table cannot do, before anything else is done.
+    /// Refuses what cannot be done where accounts are, before anything else is done.
     pub(super) fn can(&self, ability: impl FnOnce(Abilities) -> bool) -> Result<(), AccountError> {
-        let can = self.directory().table().is_none_or(|table| ability(table.abilities()));
-        if can { Ok(()) } else { Err(AccountError::NotHere) }
+        if ability(self.abilities()) { Ok(()) } else { Err(AccountError::NotHere) }
     }
 
     /// Makes a user. Sessions that are under the id already are somebody's who had it before, as SQLite gives the id of a

@@ -104,6 +104,8 @@ impl<S: UserStore> Table for UserTable<S> {
             inserts: self.insert.is_some(),
             sets_password_hash: self.set_password_hash.is_some(),
             sets_active: self.set_active.is_some(),
+            sets_scopes: false,
+            rehashes: self.set_password_hash.is_some(),
         }
     }
 

@@ -49,6 +49,7 @@ mod require;
 mod server;
 mod sessions;
 mod shared_secret;
+mod shared_table;
 mod sign_in;
 mod sign_up;
 mod signatures_refused;

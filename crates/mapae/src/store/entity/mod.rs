@@ -7,6 +7,7 @@ pub(super) mod data_key;
 pub(super) mod invalidation;
 pub(super) mod revocation;
 pub(super) mod session;
+pub(super) mod shared_account;
 pub(super) mod signing_key;
 pub(super) mod ticket;
 pub(super) mod user;

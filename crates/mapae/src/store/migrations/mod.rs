@@ -4,6 +4,7 @@
 mod m0001_initial;
 mod m0002_clients;
 mod m0003_ticket;
+mod m0004_shared_accounts;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sea_orm_migration::sea_query::{Alias, DynIden, IntoIden};
@@ -18,6 +19,7 @@ fn all() -> Vec<Migration> {
         Migration { name: "m0001_initial", statements: m0001_initial::statements },
         Migration { name: "m0002_clients", statements: m0002_clients::statements },
         Migration { name: "m0003_ticket", statements: m0003_ticket::statements },
+        Migration { name: "m0004_shared_accounts", statements: m0004_shared_accounts::statements },
     ]
 }
 

@@ -1,0 +1,140 @@
+//! What another application's user table looks like, for checking a mapping against it.
+
+use mapae_password::HashText;
+use sea_orm::sea_query::{Alias, Expr, Func, Order, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::user;
+use super::mapped_users::{text, theirs};
+use super::{Store, StoreError};
+use crate::domain::UserMapping;
+use crate::domain::user_mapping::IdType;
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// The type that it was declared with.
+    pub declared_type: String,
+    /// Whether it must hold something.
+    pub not_null: bool,
+    /// Whether the database fills it by itself.
+    pub has_default: bool,
+}
+
+/// A table as the database describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableShape {
+    /// Its columns; none if there is no such table.
+    pub columns: Vec<TableColumn>,
+    /// The columns that a unique index covers alone.
+    pub unique: Vec<String>,
+}
+
+impl Store {
+    /// How the database describes this table; without columns if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn table_shape(&self, table: &str) -> Result<TableShape, StoreError> {
+        let mut shape = TableShape::default();
+        let query = Query::select()
+            .columns(["name", "type", "notnull", "dflt_value", "pk"])
+            .from_function(Func::cust("pragma_table_info").arg(table), "info")
+            .take();
+        for row in self.0.read.query_all(&query).await? {
+            let declared_type: String = row.try_get("", "type")?;
+            let pk: i32 = row.try_get("", "pk")?;
+            let rowid = pk == 1 && declared_type.eq_ignore_ascii_case("integer");
+            let name: String = row.try_get("", "name")?;
+            if pk == 1 {
+                shape.unique.push(name.clone());
+            }
+            shape.columns.push(TableColumn {
+                name,
+                declared_type,
+                not_null: row.try_get::<i32>("", "notnull")? != 0 || pk > 0,
+                has_default: rowid || row.try_get::<Option<String>>("", "dflt_value")?.is_some(),
+            });
+        }
+        let query = Query::select()
+            .column("name")
+            .from_function(Func::cust("pragma_index_list").arg(table), "indexes")
+            .and_where(Expr::col("unique").eq(1))
+            .and_where(Expr::col("partial").eq(0))
+            .take();
+        for row in self.0.read.query_all(&query).await? {
+            let index: String = row.try_get("", "name")?;
+            let query = Query::select()
+                .column("name")
+                .from_function(Func::cust("pragma_index_info").arg(index), "columns")
+                .take();
+            let covered = self.0.read.query_all(&query).await?;
+            if let [only] = covered.as_slice() {
+                shape.unique.extend(only.try_get::<Option<String>>("", "name")?);
+            }
+        }
+        Ok(shape)
+    }
+
+    /// How many texts in this column several rows have.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn count_mapped_duplicates(&self, mapping: &UserMapping, column: &str) -> Result<u64, StoreError> {
+        let several = Query::select()
+            .expr_as(theirs(mapping, column), "several")
+            .from(Alias::new(&mapping.table))
+            .and_where(theirs(mapping, column).ne(""))
+            .add_group_by([theirs(mapping, column)])
+            .and_having(Expr::expr(Func::count(theirs(mapping, column))).gt(1))
+            .take();
+        let query = Query::select().expr_as(Expr::cust("COUNT(*)"), "count").from_subquery(several, "found").take();
+        let row = self.0.read.query_one(&query).await?;
+        let count: i64 = row.map(|row| row.try_get("", "count")).transpose()?.unwrap_or(0);
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Up to `limit` stored hashes in the order of their accounts' ids, after that of `after`; with those ids.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn hashes_after(
+        &self,
+        mapping: Option<&UserMapping>,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<(String, HashText)>, StoreError> {
+        let Some(mapping) = mapping else {
+            let mut query = user::Entity::find().select_only().columns([user::Column::Id, user::Column::PasswordHash]);
+            if let Some(after) = after {
+                query = query.filter(user::Column::Id.gt(after));
+            }
+            let rows: Vec<(String, String)> =
+                query.order_by_asc(user::Column::Id).limit(limit).into_tuple().all(&self.0.read).await?;
+            return Ok(rows.into_iter().map(|(id, hash)| (id, HashText::new(hash))).collect());
+        };
+        let key = theirs(mapping, &mapping.id);
+        let mut query = Query::select();
+        query
+            .expr_as(text(mapping, &mapping.id), "id")
+            .expr_as(text(mapping, &mapping.password), "password")
+            .from(Alias::new(&mapping.table))
+            .order_by_expr(key.clone(), Order::Asc)
+            .limit(limit);
+        if let Some(after) = after {
+            query.and_where(match (mapping.id_type, after.parse::<i64>()) {
+                (IdType::Integer, Ok(number)) => key.gt(number),
+                (IdType::Integer | IdType::Text | IdType::HexUuid, _) => key.gt(after),
+            });
+        }
+        let rows = self.0.read.query_all(&query).await?;
+        let mut hashes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let hash: Option<String> = row.try_get("", "password")?;
+            hashes.push((row.try_get("", "id")?, HashText::new(hash.unwrap_or_default())));
+        }
+        Ok(hashes)
+    }
+}

@@ -1,0 +1,210 @@
+//! Accounts of another application's table: finding them, together with what is ours about them. Names of tables and
+//! columns come from settings, and go through the query builder, which quotes them.
+
+use mapae_password::HashText;
+use mapae_verify::Scopes;
+use sea_orm::sea_query::{Alias, Expr, IntoColumnRef, JoinType, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, EntityTrait, ExprTrait, Order, QueryFilter, QueryResult};
+
+use super::entity::shared_account;
+use super::{Store, StoreError, Tx};
+use crate::domain::user_mapping::{FullNameColumns, IdType};
+use crate::domain::{UserId, UserMapping};
+
+/// An account of another application's table.
+#[derive(Clone, Debug)]
+pub struct MappedUser {
+    /// Its key there.
+    pub id: UserId,
+    /// The name for signing in.
+    pub username: Option<String>,
+    /// The address.
+    pub email: Option<String>,
+    /// What the person is called.
+    pub full_name: Option<String>,
+    /// Whether the account may sign in.
+    pub is_active: bool,
+    /// The stored hash.
+    pub hash: HashText,
+    /// The fingerprint that was noted of the hash, if one was.
+    pub fingerprint: Option<Vec<u8>>,
+    /// The scopes that were granted here; `None` for the default ones.
+    pub scopes: Option<Scopes>,
+}
+
+impl Store {
+    /// The account with this key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn mapped_by_id(&self, mapping: &UserMapping, id: &UserId) -> Result<Option<MappedUser>, StoreError> {
+        by_id(&self.0.read, mapping, id).await
+    }
+
+    /// The account whose name, or address where people sign in with it, is exactly this.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn mapped_by_login(&self, mapping: &UserMapping, login: &str) -> Result<Option<MappedUser>, StoreError> {
+        let columns = [mapping.username.as_ref(), mapping.email.as_ref().filter(|_| mapping.email_sign_in)];
+        // SQLite ends a text at a NUL when it compares with some functions: no name holds one.
+        if login.is_empty() || login.contains('\0') {
+            return Ok(None);
+        }
+        for column in columns.into_iter().flatten() {
+            let query = select(mapping).and_where(theirs(mapping, column).eq(login)).limit(2).take();
+            let mut rows = self.0.read.query_all(&query).await?;
+            match rows.len() {
+                0 => {}
+                1 => return rows.pop().map(|row| to_user(mapping, &row)).transpose(),
+                _ => {
+                    tracing::error!(column, "several accounts have this name, which is nobody's therefore");
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The hashes of the `limit` oldest and the `limit` newest accounts (by key), for what checking them costs.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn sample_mapped_hashes(&self, mapping: &UserMapping, limit: u64) -> Result<Vec<HashText>, StoreError> {
+        let mut hashes = Vec::new();
+        for order in [Order::Asc, Order::Desc] {
+            let query = Query::select()
+                .expr_as(text(mapping, &mapping.password), "password")
+                .from(Alias::new(&mapping.table))
+                .order_by_expr(theirs(mapping, &mapping.id), order)
+                .limit(limit)
+                .take();
+            for row in self.0.read.query_all(&query).await? {
+                hashes.extend(row.try_get::<Option<String>>("", "password")?.map(HashText::new));
+            }
+        }
+        Ok(hashes)
+    }
+
+    /// Whether an active account was granted this scope.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn any_mapped_user_holds(&self, mapping: &UserMapping, scope: &str) -> Result<bool, StoreError> {
+        use sea_orm::ColumnTrait;
+        let rows = shared_account::Entity::find()
+            .filter(shared_account::Column::Scopes.contains(scope))
+            .all(&self.0.read)
+            .await?;
+        for row in rows {
+            let Some(id) = UserId::new(row.user_id) else { continue };
+            let found = self.mapped_by_id(mapping, &id).await?;
+            if found.is_some_and(|user| user.is_active && user.scopes.is_some_and(|scopes| scopes.contains(scope))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Tx {
+    /// The account with this key, as this transaction sees it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn mapped_user(&self, mapping: &UserMapping, id: &UserId) -> Result<Option<MappedUser>, StoreError> {
+        by_id(&self.inner, mapping, id).await
+    }
+}
+
+async fn by_id<C: ConnectionTrait>(
+    db: &C,
+    mapping: &UserMapping,
+    id: &UserId,
+) -> Result<Option<MappedUser>, StoreError> {
+    let Some(is_id) = is_id(mapping, id) else { return Ok(None) };
+    let row = db.query_one(&select(mapping).and_where(is_id).take()).await?;
+    let user = row.map(|row| to_user(mapping, &row)).transpose()?;
+    // A column may compare by rules of its own, but an id is exactly the one that a token names.
+    Ok(user.filter(|user| user.id == *id))
+}
+
+/// The condition that a row has this key; `None` for what cannot be one.
+pub(super) fn is_id(mapping: &UserMapping, id: &UserId) -> Option<Expr> {
+    let column = theirs(mapping, &mapping.id);
+    match mapping.id_type {
+        IdType::Integer => {
+            let number: i64 = id.as_str().parse().ok()?;
+            (number.to_string() == id.as_str()).then(|| column.eq(number))
+        }
+        IdType::Text | IdType::HexUuid => Some(column.eq(id.as_str())),
+    }
+}
+
+/// A column of their table.
+pub(super) fn theirs(mapping: &UserMapping, column: &str) -> Expr {
+    Expr::col((Alias::new(&mapping.table), Alias::new(column)).into_column_ref())
+}
+
+/// A column of their table as text, whatever its type.
+pub(super) fn text(mapping: &UserMapping, column: &str) -> Expr {
+    theirs(mapping, column).cast_as("TEXT")
+}
+
+fn select(mapping: &UserMapping) -> SelectStatement {
+    use shared_account::{Column, Entity};
+    let key = text(mapping, &mapping.id);
+    let mut query = Query::select();
+    query
+        .from(Alias::new(&mapping.table))
+        .join(JoinType::LeftJoin, Entity, Expr::col((Entity, Column::UserId)).eq(key.clone()))
+        .expr_as(key, "id")
+        .expr_as(text(mapping, &mapping.password), "password")
+        .expr_as(Expr::col((Entity, Column::Fingerprint)), "fingerprint")
+        .expr_as(Expr::col((Entity, Column::Scopes)), "scopes");
+    let mut texts = vec![("username", mapping.username.as_ref()), ("email", mapping.email.as_ref())];
+    match &mapping.full_name {
+        Some(FullNameColumns::One(name)) => texts.push(("first", Some(name))),
+        Some(FullNameColumns::Two(first, last)) => texts.extend([("first", Some(first)), ("last", Some(last))]),
+        None => {}
+    }
+    for (name, column) in texts {
+        if let Some(column) = column {
+            query.expr_as(text(mapping, column), name);
+        }
+    }
+    if let Some(active) = &mapping.active {
+        query.expr_as(theirs(mapping, active.name()).cast_as("INTEGER"), "active");
+    }
+    query
+}
+
+fn to_user(mapping: &UserMapping, row: &QueryResult) -> Result<MappedUser, StoreError> {
+    let corrupt = |why: String| StoreError::Corrupt { table: "the other application's user table", why };
+    let optional = |there: bool, name: &str| -> Result<Option<String>, StoreError> {
+        let value = if there { row.try_get::<Option<String>>("", name)? } else { None };
+        Ok(value.filter(|text| !text.is_empty()))
+    };
+    let id = row.try_get::<Option<String>>("", "id")?.and_then(UserId::new);
+    let names = match mapping.full_name {
+        None => Vec::new(),
+        Some(FullNameColumns::One(_)) => vec![optional(true, "first")?],
+        Some(FullNameColumns::Two(..)) => vec![optional(true, "first")?, optional(true, "last")?],
+    };
+    let names: Vec<String> = names.into_iter().flatten().collect();
+    let is_active = match &mapping.active {
+        Some(active) => active.is_active(row.try_get::<Option<i32>>("", "active")?.map(|value| value != 0)),
+        None => true,
+    };
+    let scopes = row.try_get::<Option<String>>("", "scopes")?.map(|scopes| Scopes::parse(&scopes)).transpose();
+    Ok(MappedUser {
+        id: id.ok_or_else(|| corrupt("an id is empty, too long, or holds `:`".to_owned()))?,
+        username: optional(mapping.username.is_some(), "username")?,
+        email: optional(mapping.email.is_some(), "email")?,
+        full_name: (!names.is_empty()).then(|| names.join(" ")),
+        is_active,
+        hash: HashText::new(row.try_get::<Option<String>>("", "password")?.unwrap_or_default()),
+        fingerprint: row.try_get("", "fingerprint")?,
+        scopes: scopes.map_err(|error| corrupt(error.to_string()))?,
+    })
+}
