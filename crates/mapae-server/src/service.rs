@@ -8,8 +8,8 @@ use mapae::domain::{BaseUrl, SystemRng};
 use mapae::settings::{HashPoolSettings, HttpSettings, Signup};
 use mapae::store::{Migrate, OpenError, Store};
 use mapae::{Mapae, Settings};
-use mapae_password::Context;
 use mapae_password::policy::BreachedPasswords;
+use mapae_password::{Context, FormatSet};
 use mapae_verify::{Clock, SystemClock};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -50,6 +50,8 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
     settings.scopes = config.scopes.clone();
     settings.default_scopes = config.default_scopes.clone();
     settings.passwords = password_context(config);
+    settings.mapped_users = config.users.as_ref().map(|users| users.mapping.clone());
+    settings.password_hmac_key = config.users.as_ref().and_then(|users| users.hmac_key.clone());
     settings.password_policy.min_length = config.password_min_length;
     settings.password_policy.breached =
         config.breached_passwords.clone().map(|file| -> Arc<dyn BreachedPasswords> { Arc::new(file) });
@@ -66,8 +68,14 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
 /// How passwords are hashed, and which hashes are accepted.
 pub(crate) fn password_context(config: &Config) -> Context {
     let mut context = Context { argon2: config.argon2, peppers: config.peppers.clone(), ..Context::default() };
+    if let Some(users) = &config.users {
+        context.write = users.format;
+        context.argon2 = users.argon2.unwrap_or(context.argon2);
+        context.deprecated = FormatSet::all().without(users.format);
+        context.costs = users.costs.clone();
+    }
     // What is set on purpose is not too expensive.
-    context.limits.max_memory_kib = context.limits.max_memory_kib.max(config.argon2.memory_kib());
+    context.limits.max_memory_kib = context.limits.max_memory_kib.max(context.argon2.memory_kib());
     context
 }
 

@@ -81,6 +81,13 @@ pub(crate) enum Command {
     /// The database: migrate and check.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Check the accounts: whether another application's table fits the settings, and every stored hash.
+    #[command(after_help = "The exit status is 1 if anything is wrong.
+
+Examples:
+  mapae doctor
+  mapae doctor --users-preset django --json")]
+    Doctor(Output),
 }
 
 /// `mapae user …`

@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod db;
+mod doctor;
 mod export;
 mod hashes;
 mod import;
@@ -118,6 +119,7 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
         match command {
             Command::Serve => serve::serve(config, &again).await,
             Command::Db(command) => db::run(&config, command).await,
+            Command::Doctor(output) => with_service(&config, async |mapae| doctor::run(mapae, &output).await).await,
             Command::User(command) => with_service(&config, async |mapae| user::run(mapae, command).await).await,
             Command::Session(command) => with_service(&config, async |mapae| session::run(mapae, command).await).await,
             Command::Client(command) => with_service(&config, async |mapae| client::run(mapae, command).await).await,

@@ -43,17 +43,24 @@ pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
 
 /// The last steps before the first request; whether there is an administrator, and what runs in the background.
 async fn make_ready(mapae: &Mapae, config: &Config) -> Result<(bool, Background), Failure> {
+    let misfits = mapae.check_mapping().await.map_err(sentence)?;
+    if !misfits.is_empty() {
+        return Err(Failure::command(format!(
+            "The user table does not fit the settings; `mapae doctor` tells more: {}",
+            misfits.join(" ")
+        )));
+    }
     if let Some(admin) = &config.first_admin {
         make_first_admin(mapae, admin).await?;
     }
-    let has_admin = mapae.store().any_user_holds(Admin::NAME).await.map_err(sentence)?;
+    let has_admin = mapae.any_account_holds(Admin::NAME).await.map_err(sentence)?;
     Ok((has_admin, mapae.watch().await.map_err(sentence)?))
 }
 
 /// Makes the configured administrator, unless there is one already or the address is somebody's: an account that
 /// somebody made for himself is never raised.
 async fn make_first_admin(mapae: &Mapae, admin: &FirstAdmin) -> Result<(), Failure> {
-    if mapae.store().any_user_holds(Admin::NAME).await.map_err(sentence)? {
+    if mapae.any_account_holds(Admin::NAME).await.map_err(sentence)? {
         return Ok(());
     }
     let scopes = Scopes::parse(Admin::NAME).map_err(sentence)?.union(&mapae.settings().default_scopes);
@@ -96,7 +103,9 @@ impl Started<'_> {
             Some(_) => None,
             None => Some(service::absolute(&data_dir::key_path(self.config))),
         };
-        let make_admin = (!self.has_admin).then(|| format!("mapae user add NAME --admin{}", self.again));
+        // Whoever is to administer a shared table has an account there already.
+        let how = if self.config.users.is_some() { "grant NAME mapae:admin" } else { "add NAME --admin" };
+        let make_admin = (!self.has_admin).then(|| format!("mapae user {how}{}", self.again));
         if telemetry::is_json(self.config.log_format) {
             tracing::info!(
                 version = mapae::VERSION,

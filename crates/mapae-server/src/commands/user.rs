@@ -18,6 +18,13 @@ use crate::cli::{UserAdd, UserCommand, UserDelete, UserList, UserName, UserPassw
 const PAGE: u64 = 500;
 
 pub(super) async fn run(mapae: &Mapae, command: UserCommand) -> Result<(), Failure> {
+    let own_table_only = matches!(command, UserCommand::List(_) | UserCommand::Export | UserCommand::Import(_));
+    if let (true, Some(mapping)) = (own_table_only, &mapae.settings().mapped_users) {
+        return Err(Failure::command(format!(
+            "The accounts are in {}, the table of another application: use that one's tools for this.",
+            mapping.table
+        )));
+    }
     match command {
         UserCommand::Add(arguments) => add(mapae, arguments).await,
         UserCommand::List(arguments) => list(mapae, arguments).await,

@@ -1,6 +1,7 @@
 //! From single values to a configuration whose parts fit together.
 
 mod passwords;
+mod users;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,7 @@ pub(crate) fn check(
         breached_passwords: checker.breached_passwords(),
         argon2: checker.argon2(),
         peppers: checker.peppers(),
+        users: checker.users(),
         hash_threads: checker.hash_threads(),
         hash_queue: checker.number("hash_queue"),
         body_limit_bytes: checker.number::<usize>("body_limit_kib") * 1024,

@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText};
+use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText, UserMapping};
 use mapae::service::BreachedPasswordFile;
 use mapae::settings::Signing;
-use mapae_password::{Argon2Params, Peppers};
+use mapae_password::{Argon2Params, Costs, Format, Peppers};
 use mapae_verify::Scopes;
 
 use super::listen::Listen;
@@ -26,6 +26,20 @@ pub(crate) enum LogFormat {
 pub(crate) struct FirstAdmin {
     pub(crate) email: String,
     pub(crate) password: SecretText,
+}
+
+/// The user table of another application.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedUsers {
+    pub(crate) mapping: UserMapping,
+    /// The format of new hashes.
+    pub(crate) format: Format,
+    /// Their cost in Argon2, unless `argon2_…` say it.
+    pub(crate) argon2: Option<Argon2Params>,
+    /// Their cost in other formats.
+    pub(crate) costs: Costs,
+    /// What Flask-Security calls its salt.
+    pub(crate) hmac_key: Option<SecretText>,
 }
 
 /// Configuration in order.
@@ -59,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) breached_passwords: Option<BreachedPasswordFile>,
     pub(crate) argon2: Argon2Params,
     pub(crate) peppers: Peppers,
+    /// The user table of another application, if accounts are there.
+    pub(crate) users: Option<SharedUsers>,
     pub(crate) hash_threads: NonZeroUsize,
     pub(crate) hash_queue: usize,
     pub(crate) body_limit_bytes: usize,

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::resolve::reason;
 use super::source::{Candidate, Layer, Name, Origin, nearest};
@@ -41,14 +41,24 @@ fn parse(path: &Path, text: &str, layer: &mut Layer) {
             return;
         }
     };
+    let mut entries = Vec::new();
     for (key, value) in &table {
-        let (name, line) = (key.get_ref().as_ref(), line_of(key.span().start));
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            // `table` in the section `[users]` is `users_table`.
+            ("users", DeValue::Table(section)) => {
+                entries.extend(section.iter().map(|(key, value)| (format!("users_{}", key.get_ref()), key, value)));
+            }
+            (name, _) => entries.push((name.to_owned(), key, value)),
+        }
+    }
+    for (name, key, value) in &entries {
+        let line = line_of(key.span().start);
         match lookup(name) {
             Some((setting, form)) => layer.candidates.push(Candidate {
                 setting,
                 name: form,
                 value: value::from_toml(form.kind(setting), value.get_ref()),
-                origin: Origin::File { path: path.to_owned(), name: name.to_owned(), line },
+                origin: Origin::File { path: path.to_owned(), name: name.clone(), line },
             }),
             None => layer.problems.push(format!(
                 "{} line {line}: {name:?} is not a setting; the nearest is {:?}.",

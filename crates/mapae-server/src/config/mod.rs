@@ -79,7 +79,10 @@ pub(crate) fn load(given: Given) -> Loaded {
 fn flags_again(given: &Given) -> String {
     const NEEDED: [&str; 4] = ["data_dir", "database_url", "secret_key", "master_key"];
     let config = given.config_file.iter().map(|path| ("--config".to_owned(), path.display().to_string()));
-    let settings = given.flags.candidates.iter().filter(|candidate| NEEDED.contains(&candidate.setting.name));
+    let settings =
+        given.flags.candidates.iter().filter(|candidate| {
+            NEEDED.contains(&candidate.setting.name) || candidate.setting.name.starts_with("users_")
+        });
     let settings = settings.filter_map(|candidate| match (&candidate.origin, &candidate.value) {
         (Origin::Flag(flag), Ok(value)) => Some((flag.clone(), value.shown()?)),
         _ => None,

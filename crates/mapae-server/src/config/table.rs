@@ -93,6 +93,19 @@ const BASE: Setting = Setting {
     hints: &[],
 };
 
+/// A setting of the user table of another application.
+const fn users(name: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
+    Setting { name, kind, default, help, ..BASE }
+}
+
+/// A column of the user table of another application.
+const fn users_column(name: &'static str, help: &'static str) -> Setting {
+    users(name, Kind::Text, OF_PRESET, help)
+}
+
+/// What holds for a setting of that table that is not given.
+const OF_PRESET: Default = Default::From("from users_preset");
+
 /// Every setting, in the order in which they are shown.
 pub(crate) static SETTINGS: &[Setting] = &[
     Setting {
@@ -304,6 +317,54 @@ pub(crate) static SETTINGS: &[Setting] = &[
         hints: &["queue"],
         ..BASE
     },
+    Setting {
+        name: "users_preset",
+        kind: Kind::Choice(&["django", "fastapi-users", "sqlalchemy-tutorial", "flask-security"]),
+        default: Default::Unset("none: accounts are in a table of Mapae's own"),
+        help: "Framework whose user table, in the same database, holds the accounts",
+        hints: &["users", "preset", "framework", "django", "user_table"],
+        ..BASE
+    },
+    users_column("users_table", "The table of the other application"),
+    users_column("users_id", "Column of the key"),
+    users("users_id_type", Kind::Choice(&["integer", "text", "hex-uuid"]), OF_PRESET, "What keys are"),
+    users_column("users_username", "Column of the user name; - for none"),
+    users("users_username_required", Kind::Switch, OF_PRESET, "New accounts need a user name besides the address"),
+    users_column("users_email", "Column of the e-mail address; - for none"),
+    users("users_email_sign_in", Kind::Switch, OF_PRESET, "Sign in with the address too; addresses must be unique"),
+    users_column("users_password", "Column of the password hash"),
+    users_column("users_active", "Column that is true for an account that may sign in; - for none"),
+    users_column("users_disabled", "Column that is true for an account that may not sign in"),
+    users_column("users_full_name", "Column of the full name; - for none"),
+    users_column("users_first_name", "Column of the first name, with users_last_name"),
+    users_column("users_last_name", "Column of the last name, with users_first_name"),
+    users_column("users_uniquifier", "Column that gets a random value with each new password; - for none"),
+    users(
+        "users_insert",
+        Kind::List,
+        OF_PRESET,
+        "Further columns of a new account, such as is_staff=false; words are false, true, empty, now, random",
+    ),
+    users("users_read_only", Kind::Switch, Default::Is("false"), "Write nothing into the other application's table"),
+    users(
+        "users_rehash",
+        Kind::Switch,
+        Default::Is("false"),
+        "Replace weak hashes of the other application at sign-in",
+    ),
+    users("users_hash_format", Kind::Text, OF_PRESET, "Format of new hashes in the other application's table"),
+    users(
+        "users_hash_cost",
+        Kind::Integer { min: 1, max: 999_999_999 },
+        Default::From("from users_hash_format"),
+        "Cost of new hashes there: rounds of PBKDF2 and SHA-crypt, binary logarithm for bcrypt and scrypt",
+    ),
+    users(
+        "users_password_hmac_key",
+        Kind::Secret,
+        Default::Unset("none: passwords are hashed as they are"),
+        "SECURITY_PASSWORD_SALT of Flask-Security, which hashes an HMAC of the password",
+    ),
     Setting {
         name: "body_limit_kib",
         kind: Kind::Integer { min: 1, max: 10_240 },

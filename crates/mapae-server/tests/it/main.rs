@@ -18,6 +18,8 @@ mod programs;
 mod recipes;
 mod running;
 mod server;
+mod shared_real;
+mod shared_settings;
 mod support;
 mod together;
 mod transfer;
