@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64_simd::URL_SAFE_NO_PAD;
 use mapae_verify::SignError;
-use mapae_verify::revocations::{Entries, Feed};
+use mapae_verify::revocations::{Entries, Feed, MAX_FEED_LENGTH};
 
 use super::Service;
 use crate::store::{Revocation, RevokedKind, StoreError};
@@ -73,6 +73,13 @@ impl Service {
             entries: entries(&revocations),
         };
         let text = feed.sign(&key)?;
+        if text.len() > MAX_FEED_LENGTH {
+            tracing::error!(
+                bytes = text.len(),
+                "the revocation feed is longer than verifiers read ({MAX_FEED_LENGTH} bytes): they refuse every token, or \
+                 go on with the last feed, as they were told, until enough of what ended has expired"
+            );
+        }
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         let etag = URL_SAFE_NO_PAD.encode_to_string(&digest.as_ref()[..16]);
         let feed = Arc::new(SignedFeed { text, etag, signed_at: now, newest, kid: key.kid().map(str::to_owned) });
