@@ -194,7 +194,7 @@ impl<U: Account> Builder<U> {
             Some(table) => Directory::Table(UserRows::new(table, self.staleness)),
         };
         let parts = Parts { store, settings: self.settings, clock: self.clock, directory, hooks: self.hooks };
-        Ok(Service::open(parts, master_key, false).await?.into())
+        Ok(Mapae(U::authority(Service::open(parts, master_key, false).await?)))
     }
 }
 

@@ -33,9 +33,11 @@ impl<U: Account> std::fmt::Debug for Mapae<U> {
     }
 }
 
-impl<U: Account> From<Service> for Mapae<U> {
+/// Every service knows its accounts as [`User`]s. What rows it has is known to its [`Builder`] alone, which makes the
+/// handles of other types.
+impl From<Service> for Mapae {
     fn from(service: Service) -> Self {
-        Self(U::authority(service))
+        Self(service)
     }
 }
 
