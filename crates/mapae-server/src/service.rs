@@ -60,6 +60,7 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
         body_limit: config.body_limit_bytes,
         request_timeout: config.request_timeout,
         cors_origins: config.cors_origins.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
         ..HttpSettings::default()
     };
     settings

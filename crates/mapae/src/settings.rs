@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use mapae_password::Context;
 use mapae_password::policy::PasswordPolicy;
 use mapae_verify::{Algorithm, Scopes};
@@ -64,13 +65,21 @@ pub struct HttpSettings {
     pub request_timeout: Duration,
     /// Origins of other sites' pages that may call this service from a browser. Empty: none.
     pub cors_origins: Vec<String>,
+    /// Networks of proxies that are believed when they say in `X-Forwarded-For` who called them. Empty: none.
+    pub trusted_proxies: Vec<IpNet>,
     /// Serve the documentation pages and the OpenAPI document.
     pub docs: bool,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { body_limit: 64 * 1024, request_timeout: Duration::from_secs(30), cors_origins: Vec::new(), docs: true }
+        Self {
+            body_limit: 64 * 1024,
+            request_timeout: Duration::from_secs(30),
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            docs: true,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! From single values to a configuration whose parts fit together.
 
+mod network;
 mod passwords;
 mod users;
 
@@ -18,7 +19,7 @@ use super::checked::{Config, FirstAdmin, LogFormat};
 use super::database;
 use super::listen::{Listen, Part};
 use super::resolve::{Resolved, read_secret};
-use super::table::setting;
+use super::setting::setting;
 use super::value::{Value, quoted};
 use super::weak_keys::weakness;
 
@@ -54,6 +55,7 @@ pub(crate) fn check(
         scopes,
         default_scopes,
         cors_origins: checker.cors_origins(),
+        trusted_proxies: checker.trusted_proxies(),
         password_min_length: checker.number("password_min_length"),
         breached_passwords: checker.breached_passwords(),
         argon2: checker.argon2(),
@@ -328,27 +330,6 @@ impl Checker<'_> {
         (catalogue, defaults.unwrap_or_default())
     }
 
-    fn cors_origins(&mut self) -> Vec<String> {
-        let mut origins = Vec::new();
-        for text in self.list("cors_origins") {
-            match origin(&text) {
-                Some(origin) => origins.push(origin),
-                None => {
-                    let what = quoted(&text).unwrap_or_else(|| "a value with an @".to_owned());
-                    self.refuse(
-                        "cors_origins",
-                        &format!("has {what}, which is not an origin such as https://app.example.com"),
-                    );
-                    self.clear("cors_origins");
-                }
-            }
-        }
-        if !origins.is_empty() && self.get("cors_origins").value.is_some() {
-            self.set("cors_origins", Value::List(origins.clone()));
-        }
-        origins
-    }
-
     fn first_admin(&mut self) -> Option<FirstAdmin> {
         let (email, file) = (self.text("admin_email"), self.text("admin_password_file"));
         match (email, file) {
@@ -381,12 +362,6 @@ fn is_loopback_url(url: &BaseUrl) -> bool {
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
     }
-}
-
-/// An origin in the form in which browsers send it.
-fn origin(text: &str) -> Option<String> {
-    let url = BaseUrl::parse(text).ok()?;
-    (url.origin() == url.as_str()).then(|| url.to_string())
 }
 
 #[cfg(test)]

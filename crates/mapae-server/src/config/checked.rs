@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText, UserMapping};
 use mapae::service::BreachedPasswordFile;
 use mapae::settings::Signing;
@@ -69,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) default_scopes: Scopes,
     /// Origins as browsers write them.
     pub(crate) cors_origins: Vec<String>,
+    /// Proxies that are believed when they say who called them.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) password_min_length: usize,
     pub(crate) breached_passwords: Option<BreachedPasswordFile>,
     pub(crate) argon2: Argon2Params,

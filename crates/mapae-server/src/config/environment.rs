@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::dotenv;
 use super::resolve::reason;
+use super::setting::Setting;
 use super::source::{Layer, Name, Origin, nearest};
-use super::table::{SETTINGS, Setting};
+use super::table::SETTINGS;
 
 /// The variable that names the configuration file. It is no setting: it cannot stand in that file.
 pub(crate) const CONFIG_VARIABLE: &str = "MAPAE_CONFIG";

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::resolve::reason;
+use super::setting::Setting;
 use super::source::{Candidate, Layer, Name, Origin, nearest};
-use super::table::{SETTINGS, Setting};
+use super::table::SETTINGS;
 use super::value;
 
 /// The file that is read when it exists and no other is named.

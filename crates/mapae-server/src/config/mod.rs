@@ -12,6 +12,7 @@ mod environment;
 mod file;
 mod listen;
 mod resolve;
+mod setting;
 mod show;
 mod source;
 mod table;
@@ -24,9 +25,10 @@ use std::path::{Path, PathBuf};
 pub(crate) use checked::{Config, FirstAdmin, LogFormat};
 pub(crate) use listen::Listen;
 pub(crate) use resolve::{read_secret, reason};
+pub(crate) use setting::{Default, Kind, Setting};
 pub(crate) use show::show;
 pub(crate) use source::{Layer, Name, Origin};
-pub(crate) use table::{Default, Kind, SETTINGS, Setting};
+pub(crate) use table::SETTINGS;
 
 use resolve::Resolved;
 

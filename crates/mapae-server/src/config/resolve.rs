@@ -8,8 +8,9 @@ use mapae::domain::SecretText;
 use zeroize::Zeroizing;
 
 use super::listen::{Listen, Part};
+use super::setting::{Default, Setting};
 use super::source::{Candidate, Layer, Origin};
-use super::table::{Default, SETTINGS, Setting};
+use super::table::SETTINGS;
 use super::value::{self, Value};
 
 /// A setting with the value that holds.

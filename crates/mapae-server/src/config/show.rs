@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use super::Loaded;
 use super::database;
 use super::resolve::Resolved;
-use super::table::{Default, Kind};
+use super::setting::{Default, Kind};
 use super::value::Value;
 
 /// The settings as text in columns, or as JSON.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::table::{Kind, SETTINGS, Setting};
+use super::setting::{Kind, Setting};
+use super::table::SETTINGS;
 use super::value::{self, Value};
 
 /// The place that gave a value.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mapae::domain::SecretText;
 use toml::de::DeValue;
 
-use super::table::Kind;
+use super::setting::Kind;
 
 /// A value of the kind that its setting asks for.
 #[derive(Clone, Debug)]

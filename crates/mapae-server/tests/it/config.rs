@@ -22,6 +22,7 @@ fn without_any_source_the_defaults_hold() {
         ("signup", json!("open")),
         ("default_scopes", json!(["me"])),
         ("cors_origins", json!(null)),
+        ("trusted_proxies", json!(null)),
         ("argon2_memory_kib", json!(19456)),
         ("argon2_iterations", json!(2)),
         ("argon2_parallelism", json!(1)),

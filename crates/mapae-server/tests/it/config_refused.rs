@@ -50,6 +50,7 @@ fn wrong_types_in_the_file() {
         ("hash_queue = 1.5", ["hash_queue (mapae.toml line 1)", "is a float"]),
         ("no_migrate = \"yes\"", ["no_migrate (mapae.toml line 1)", "true or false"]),
         ("cors_origins = \"https://a.example\"", ["cors_origins (mapae.toml line 1)", "an array of strings"]),
+        ("trusted_proxies = [\"proxy.example\"]", ["trusted_proxies (mapae.toml line 1)", "proxy.example"]),
         ("cors_origins = [1]", ["cors_origins (mapae.toml line 1)", "an array of strings"]),
         ("scopes = [\"items\"]", ["scopes (mapae.toml line 1)", "a table"]),
         ("[scopes]\nitems = 1", ["scopes (mapae.toml line 1)", "strings"]),

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 
 use super::caller::{Caller, Disabled};
 use super::error::ApiError;
+use super::sent_from;
 use crate::domain::{ScopeSet, User};
 use crate::service::account::{Account, Known};
 use crate::service::user_store::StoredUser;
@@ -152,8 +153,9 @@ impl<S: ScopeSet> FromRequestParts<Service> for SignedIn<S> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        let caller = Caller::<User>::without_ticket::<S>(parts, service).await?;
+        let mut caller = Caller::<User>::without_ticket::<S>(parts, service).await?;
         caller.check::<S>(Disabled::Refused)?;
+        caller.identity.source = sent_from::source(&parts.extensions);
         Ok(Self(caller.identity, PhantomData))
     }
 }

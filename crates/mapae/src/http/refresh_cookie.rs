@@ -7,8 +7,8 @@ use mapae_verify::Scopes;
 
 use super::api::{ApiRouter, post_with};
 use super::cookies::{self, InCookies, SameOrigin, SetCookies};
-use super::device::SentFrom;
 use super::error::ApiError;
+use super::sent_from::SentFrom;
 use super::token::TokenBody;
 use crate::Service;
 use crate::domain::SecretText;
@@ -56,7 +56,7 @@ async fn refresh(
 ) -> Result<(SetCookies, Json<TokenBody>), ApiError> {
     let client = ClientAuth { id: FIRST_PARTY_CLIENT_ID.to_owned(), secrets: Vec::new() };
     let grant = GrantRequest::RefreshToken(token);
-    let request = TokenRequest { client, grant, scope: Scopes::default(), device: sent_from.called(None) };
+    let request = TokenRequest { client, grant, scope: Scopes::default(), sender: sent_from.called(None) };
     let mut tokens = service.grant_tokens(request).await?;
     Ok((places.take(&service, &mut tokens), Json(TokenBody::new(tokens, places))))
 }

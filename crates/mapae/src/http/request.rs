@@ -13,9 +13,11 @@ use tokio::time::Instant;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::{Instrument, Level};
 
+use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::oauth::OAuthError;
 use crate::Service;
+use crate::domain::{RequestId, Source};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_SNIFF: (HeaderName, HeaderValue) =
@@ -37,8 +39,8 @@ impl Around {
     }
 
     /// Unique, not secret.
-    fn next_id(&self) -> String {
-        format!("{:08x}{:08x}", self.process, self.count.fetch_add(1, Ordering::Relaxed))
+    fn next_id(&self) -> RequestId {
+        RequestId { process: self.process, number: self.count.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
@@ -47,22 +49,25 @@ const MAX_LOGGED_CHARS: usize = 200;
 
 /// Gives the request an id that is in its log lines and in its response, bounds its time, and lets nobody keep the
 /// answer unless its route says otherwise: most hold tokens or personal data (RFC 6749 §5.1).
-pub(super) async fn around(State(around): State<Around>, request: Request, next: Next) -> Response {
+pub(super) async fn around(State(around): State<Around>, mut request: Request, next: Next) -> Response {
     let id = around.next_id();
     let service = &around.service;
+    let trusted = &service.settings().http.trusted_proxies;
+    let client = ClientIp::of(request.headers(), request.extensions(), trusted);
+    request.extensions_mut().insert(Source { address: client.map(|ClientIp(address)| address), request_id: Some(id) });
     let method = request.method().clone();
     // The route, not the address: an address may hold what does not belong into logs.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let limit = service.settings().http.request_timeout;
     let began = Instant::now();
 
-    let span = tracing::info_span!("request", request_id = id);
+    let span = tracing::info_span!("request", request_id = %id);
     span.in_scope(|| note_blocked_origin(service, request.headers()));
     let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|_| ApiError::timed_out().into_response());
 
     span.in_scope(|| log(&method, route.as_ref(), &response, began.elapsed()));
-    if let Ok(value) = HeaderValue::try_from(id) {
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response.headers_mut().insert(NO_SNIFF.0, NO_SNIFF.1);

@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::api::{ApiRouter, post_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::cookies::{InCookies, SameOrigin};
-use super::device::SentFrom;
 use super::error::{self, ApiError, FieldProblem};
 use super::form::PasswordRequestForm;
+use super::sent_from::SentFrom;
 use crate::domain::SecretText;
 use crate::service::TokenResponse;
 use crate::service::account::Account;
@@ -130,8 +130,7 @@ async fn token<U: Account>(
     sent_from: SentFrom,
     form: PasswordRequestForm,
 ) -> Result<Json<TokenBody>, ApiError> {
-    let device = sent_from.called(None);
-    Ok(Json(U::sign_in(&mapae.0, &form.username, &form.password, &form.scope, &device).await?.into()))
+    Ok(Json(U::sign_in(&mapae.0, &form.username, &form.password, &form.scope, &sent_from.called(None)).await?.into()))
 }
 
 async fn sign_in(
@@ -152,8 +151,8 @@ async fn sign_in(
     if places.any() {
         SameOrigin::check(&headers, &service)?;
     }
-    let device = sent_from.called(body.device_name);
-    let mut tokens = service.sign_in_from(login, &body.password, &body.scope, &device).await?;
+    let sender = sent_from.called(body.device_name);
+    let mut tokens = service.sign_in_from(login, &body.password, &body.scope, &sender).await?;
     Ok((places.take(&service, &mut tokens), Json(TokenBody::new(tokens, places))).into_response())
 }
 

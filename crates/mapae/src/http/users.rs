@@ -12,6 +12,7 @@ use super::api::{ApiRouter, Operation, delete_with, get_with, patch_with, post_w
 use super::body::{Fields, FromFields, JsonBody};
 use super::current_user::SignedIn;
 use super::error::ApiError;
+use super::sent_from::Asker;
 use crate::Service;
 use crate::domain::scope::Me;
 use crate::domain::{SecretText, User};
@@ -187,10 +188,11 @@ pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
 
 async fn sign_up(
     State(service): State<Service>,
+    Asker(source): Asker,
     JsonBody(body): JsonBody<SignUpBody>,
 ) -> Result<(StatusCode, Json<UserBody>), ApiError> {
     let SignUpBody { email, username, full_name, password } = body;
-    let user = service.sign_up(NewAccount { email, username, full_name, password }).await?;
+    let user = service.sign_up(NewAccount { email, username, full_name, password }, source).await?;
     Ok((StatusCode::CREATED, Json(UserBody::from(&user))))
 }
 

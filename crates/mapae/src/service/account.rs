@@ -9,7 +9,7 @@ use mapae_verify::{ScopeSet, Scopes, VerifiedToken};
 use super::stateless::Stateless;
 use super::user_store::StoredUser;
 use super::{AuthenticateError, IssueError, Principal, Service, SignInError, TokenResponse};
-use crate::domain::{Device, SecretText, User};
+use crate::domain::{SecretText, Sender, User};
 
 /// Whoever a token can speak for: this service's own [`User`], or a row of the application's own table
 /// ([`StoredUser`]). Those are all: nobody else implements it.
@@ -25,7 +25,7 @@ pub trait Account: Send + Sync + Sized + 'static {
     /// The service with a database behind it, if there is one.
     fn service(authority: &Self::Authority) -> Option<&Service>;
 
-    /// Signs somebody in, from this device.
+    /// Signs somebody in, from there.
     ///
     /// # Errors
     /// [`SignInError`].
@@ -34,7 +34,7 @@ pub trait Account: Send + Sync + Sized + 'static {
         login: &str,
         password: &SecretText,
         requested: &Scopes,
-        device: &Device,
+        sender: &Sender,
     ) -> impl Future<Output = Result<TokenResponse, SignInError>> + Send;
 
     /// Whose token this is.
@@ -109,9 +109,9 @@ impl Account for User {
         login: &str,
         password: &SecretText,
         requested: &Scopes,
-        device: &Device,
+        sender: &Sender,
     ) -> Result<TokenResponse, SignInError> {
-        service.sign_in_from(login, password, requested, device).await
+        service.sign_in_from(login, password, requested, sender).await
     }
 
     async fn identify(service: &Service, token: &str) -> Result<Principal, AuthenticateError> {
@@ -226,10 +226,10 @@ impl<U: StoredUser> Account for U {
         login: &str,
         password: &SecretText,
         requested: &Scopes,
-        device: &Device,
+        sender: &Sender,
     ) -> Result<TokenResponse, SignInError> {
         match authority {
-            TableAuthority::Service(service) => service.sign_in_from(login, password, requested, device).await,
+            TableAuthority::Service(service) => service.sign_in_from(login, password, requested, sender).await,
             TableAuthority::Stateless(stateless) => stateless.sign_in(login, password, requested).await,
         }
     }

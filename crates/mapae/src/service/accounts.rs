@@ -10,7 +10,7 @@ use super::user_store::NewStoredUser;
 use super::{CredentialError, NewPasswordError, Principal, Service};
 use crate::domain::scope::{Admin, Me};
 use crate::domain::user::{self, NewUser, ProfileChange};
-use crate::domain::{DeclaredScope, EmailAddress, SecretText, User, UserId, UserName};
+use crate::domain::{DeclaredScope, EmailAddress, SecretText, Source, User, UserId, UserName};
 use crate::settings::Signup;
 use crate::store::{StoreError, Tx};
 
@@ -56,7 +56,7 @@ impl Service {
     ///
     /// # Errors
     /// [`AccountError::SignupClosed`] unless sign-up is open; else as [`Self::add_account`].
-    pub async fn sign_up(&self, new: NewAccount) -> Result<User, AccountError> {
+    pub async fn sign_up(&self, new: NewAccount, _source: Source) -> Result<User, AccountError> {
         match self.settings().signup {
             Signup::Closed => Err(AccountError::SignupClosed),
             Signup::Open => self.add_account(new, None).await,

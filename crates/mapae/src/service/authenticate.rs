@@ -8,7 +8,7 @@ use mapae_verify::{Claims, ScopeSet, VerifiedToken, VerifyError};
 use super::Service;
 use super::accounts::ChangeError;
 use super::directory::AnyRow;
-use crate::domain::{Session, User, UserId};
+use crate::domain::{Session, Source, User, UserId};
 use crate::store::{StoreError, Tx};
 
 /// Whoever a good token speaks for.
@@ -20,6 +20,8 @@ pub struct Principal {
     pub session: Arc<Session>,
     /// The token's claims.
     pub claims: Arc<Claims>,
+    /// From where they ask.
+    pub source: Source,
     /// The row of the application's own table that the account is.
     pub(super) row: Option<AnyRow>,
     /// The token itself, for checking it again.
@@ -105,7 +107,7 @@ impl Service {
         if account.user.disabled {
             return Err(AuthenticateError::Ended);
         }
-        Ok(Principal { user: account.user, session, claims, row: account.row, token })
+        Ok(Principal { user: account.user, session, claims, source: Source::default(), row: account.row, token })
     }
 
     /// Begins the transaction in which somebody does what asks for `scope`, if that is still allowed.

@@ -12,7 +12,7 @@ use super::{NewPasswordError, PoolBusy, Principal, Service, TokenError};
 use crate::domain::client_secret::{self, Comparison, MAX_CHARS, MIN_CHARS};
 use crate::domain::scope::Admin;
 use crate::domain::session::FIRST_PARTY_CLIENT_ID;
-use crate::domain::{Client, ClientId, ClientType, DeclaredScope, EndReason, GrantType, Lifetimes, SecretText};
+use crate::domain::{Client, ClientId, ClientType, DeclaredScope, EndReason, GrantType, Lifetimes, SecretText, Source};
 use crate::store::{NewRevocation, RegisteredClient, Sessions, StoreError, Tx};
 
 /// The longest that the binary lets an access token be good.
@@ -87,7 +87,7 @@ impl Service {
     ///
     /// # Errors
     /// [`TokenError::InvalidClient`] if it is unknown or did not prove to be it.
-    pub async fn authenticate_client(&self, auth: &ClientAuth) -> Result<Client, TokenError> {
+    pub async fn authenticate_client(&self, auth: &ClientAuth, _source: Source) -> Result<Client, TokenError> {
         if auth.id == FIRST_PARTY_CLIENT_ID && auth.secrets.is_empty() {
             return Ok(self.built_in_client());
         }

@@ -10,7 +10,7 @@ use super::credentials::{self, Claimant, Proven};
 use super::tokens::{Holder, NewSession};
 use super::{CredentialError, IssueError, PoolBusy, Service, SignInError, TokenResponse};
 use crate::domain::session::REFRESH_GRACE;
-use crate::domain::{Client, Device, EndReason, GrantType, Presented, RefreshState, SecretText, Session, User};
+use crate::domain::{Client, EndReason, GrantType, Presented, RefreshState, SecretText, Sender, Session, User};
 use crate::store::{Advance, Sessions, StoreError, Tx};
 
 /// A request for tokens.
@@ -22,8 +22,8 @@ pub struct TokenRequest {
     pub grant: GrantRequest,
     /// The scopes asked for; none means what the grant gives.
     pub scope: Scopes,
-    /// From where.
-    pub device: Device,
+    /// Which program asks, and from where.
+    pub sender: Sender,
 }
 
 /// What a client shows to get tokens.
@@ -136,7 +136,7 @@ impl Service {
     /// # Errors
     /// [`TokenError`].
     pub async fn grant_tokens(&self, request: TokenRequest) -> Result<TokenResponse, TokenError> {
-        let client = self.authenticate_client(&request.client).await?;
+        let client = self.authenticate_client(&request.client, request.sender.source).await?;
         let allowed = |client: &Client| client.may(request.grant.grant_type()).then_some(());
         loop {
             allowed(&client).ok_or(TokenError::UnauthorizedClient)?;
@@ -219,7 +219,7 @@ impl Service {
         }
         match whom {
             Whom::Person(proven) => {
-                let (device, refresh) = (&request.device, client.may(GrantType::RefreshToken));
+                let (device, refresh) = (&request.sender.device(), client.may(GrantType::RefreshToken));
                 let new = NewSession { user: &proven.user, client, scope, device, refresh };
                 let session = self.begin_session(tx, new).await?;
                 Ok(Some(self.first_tokens(&proven, &session, client).await?))

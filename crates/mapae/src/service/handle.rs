@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::stateless::StatelessBuilder;
 use super::user_store::{StoredUser, UserStore, UserTable};
 use super::{AuthenticateError, IssueError, NewPasswordError, Service, SignInError, StartError, TokenResponse};
-use crate::domain::{BaseUrl, Device, MasterKey, SecretText, User, UserId};
+use crate::domain::{BaseUrl, MasterKey, SecretText, Sender, User, UserId};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
@@ -111,7 +111,7 @@ impl<U: StoredUser> Mapae<U> {
         password: &SecretText,
         requested: &Scopes,
     ) -> Result<TokenResponse, SignInError> {
-        U::sign_in(&self.0, login, password, requested, &Device::default()).await
+        U::sign_in(&self.0, login, password, requested, &Sender::default()).await
     }
 
     /// Issues a token for a user, without a password.

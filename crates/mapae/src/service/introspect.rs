@@ -6,7 +6,7 @@ use mapae_verify::{Claims, Scopes, VerifiedToken, VerifierBuilder, VerifyError, 
 
 use super::clients::ClientAuth;
 use super::{AuthenticateError, Service, TokenError};
-use crate::domain::{Client, ClientType, EndReason, GrantType, Presented, SecretText};
+use crate::domain::{Client, ClientType, EndReason, GrantType, Presented, SecretText, Source};
 use crate::store::{NewRevocation, Sessions, StoreError};
 
 /// From so many revoked tokens on, revoking another ends its session. A refresh costs nothing, so one person could
@@ -55,8 +55,13 @@ impl Service {
     ///
     /// # Errors
     /// [`TokenError::InvalidClient`] if the client is public or did not prove to be it.
-    pub async fn introspect(&self, auth: &ClientAuth, token: &SecretText) -> Result<Option<Introspection>, TokenError> {
-        let client = self.authenticate_client(auth).await?;
+    pub async fn introspect(
+        &self,
+        auth: &ClientAuth,
+        token: &SecretText,
+        source: Source,
+    ) -> Result<Option<Introspection>, TokenError> {
+        let client = self.authenticate_client(auth, source).await?;
         if client.client_type == ClientType::Public {
             return Err(TokenError::InvalidClient);
         }
@@ -120,8 +125,8 @@ impl Service {
     ///
     /// # Errors
     /// [`RevokeError`].
-    pub async fn revoke(&self, auth: &ClientAuth, token: &SecretText) -> Result<(), RevokeError> {
-        let client = self.authenticate_client(auth).await?;
+    pub async fn revoke(&self, auth: &ClientAuth, token: &SecretText, source: Source) -> Result<(), RevokeError> {
+        let client = self.authenticate_client(auth, source).await?;
         if let Some(refresh) = self.0.keys.refresh_key().read(token.expose()) {
             let mut tx = self.store().begin().await?;
             let Some(session) = tx.session(&refresh.session).await? else { return Ok(()) };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::credentials::{self, Claimant, CredentialError, Proven};
 use super::{PoolBusy, Service};
-use crate::domain::{Client, Device, GrantType, RefreshState, SecretText, Session, User, UserId};
+use crate::domain::{Client, Device, GrantType, RefreshState, SecretText, Sender, Session, User, UserId};
 use crate::store::{StoreError, Tx};
 
 /// What a sign-in gives (RFC 6749 §5.1).
@@ -94,7 +94,7 @@ impl Service {
         password: &SecretText,
         requested: &Scopes,
     ) -> Result<TokenResponse, SignInError> {
-        self.sign_in_from(login, password, requested, &Device::default()).await
+        self.sign_in_from(login, password, requested, &Sender::default()).await
     }
 
     /// As [`Self::sign_in`], and notes from where.
@@ -106,7 +106,7 @@ impl Service {
         login: &str,
         password: &SecretText,
         requested: &Scopes,
-        device: &Device,
+        sender: &Sender,
     ) -> Result<TokenResponse, SignInError> {
         let Some(password) = credentials::given(password) else { return Err(SignInError::Refused) };
         let mut proven = self.check_password(Claimant::Login(login), &password).await?;
@@ -114,7 +114,8 @@ impl Service {
         let (user, client) = (&proven.user, &self.built_in_client());
         let scope = self.settings().scopes.grant(requested, &user.scopes, &client.scopes);
         let refresh = client.may(GrantType::RefreshToken);
-        let session = self.begin_session(tx, NewSession { user, client, scope, device, refresh }).await?;
+        let session =
+            self.begin_session(tx, NewSession { user, client, scope, device: &sender.device(), refresh }).await?;
         self.first_tokens(&proven, &session, client).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mapae::domain::Device;
+use mapae::domain::Sender;
 use mapae::service::{ClientAuth, GrantRequest, TokenRequest};
 use mapae_verify::Scopes;
 
@@ -73,7 +73,7 @@ async fn two_processes_over_one_database_agree() {
         client: ClientAuth { id: "mapae".to_owned(), secrets: Vec::new() },
         grant: GrantRequest::RefreshToken(secret(token)),
         scope: Scopes::default(),
-        device: Device::default(),
+        sender: Sender::default(),
     };
     let elsewhere: Vec<_> = (0..32)
         .map(|_| {

@@ -18,6 +18,21 @@ fn sid(tokens: &Tokens) -> String {
 }
 
 #[tokio::test]
+async fn a_sessions_address_is_what_trusted_proxies_say() {
+    for (trusted, address) in [("", "127.0.0.1"), ("10.0.0.0/8", "127.0.0.1"), ("127.0.0.0/8", "198.51.100.7")] {
+        let server = Server::start_with(|settings| {
+            settings.http.trusted_proxies = trusted.parse().into_iter().collect();
+        })
+        .await;
+        server.sign_up("ann").await;
+        let form = [("username", "ann"), ("password", PASSWORD)];
+        let forged = server.post("/token").header("x-forwarded-for", "203.0.113.1, 198.51.100.7, 127.0.0.2");
+        let tokens = Tokens::of(&expect(forged.form(&form).send().await.unwrap(), StatusCode::OK).await);
+        assert_eq!(listed(&server, &tokens.access).await[0]["address"], address, "{trusted}");
+    }
+}
+
+#[tokio::test]
 async fn a_person_sees_from_where_each_session_is() {
     let server = Server::start().await;
     server.sign_up("ann").await;

@@ -8,7 +8,7 @@ use super::form::OAuthForm;
 use crate::Service;
 use crate::domain::GrantType;
 use crate::http::api::{ApiRouter, post_with};
-use crate::http::device::SentFrom;
+use crate::http::sent_from::SentFrom;
 use crate::http::token::TokenBody;
 use crate::service::{GrantRequest, TokenRequest};
 
@@ -46,7 +46,7 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     type Rejection = OAuthError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
-        let device = SentFrom::of(request.headers(), request.extensions());
+        let sender = SentFrom::of(request.headers(), request.extensions());
         let mut form = OAuthForm::from_request(request, state).await?;
         let grant_type = form.required("grant_type")?;
         let grant = match grant_type.parse() {
@@ -59,8 +59,8 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
                 return Err(OAuthError::bad_request("unsupported_grant_type", "There is no such grant_type here."));
             }
         };
-        let (scope, device) = (form.scope()?, device.called(form.take("device_name")));
-        let request = TokenRequest { client: form.client()?, grant, scope, device };
+        let (scope, sender) = (form.scope()?, sender.called(form.take("device_name")));
+        let request = TokenRequest { client: form.client()?, grant, scope, sender };
         Ok(Self(request, form.is_basic()))
     }
 }

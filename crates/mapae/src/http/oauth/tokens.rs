@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::error::{ErrorBody, OAuthError};
 use super::form::OAuthForm;
 use crate::Service;
-use crate::domain::SecretText;
+use crate::domain::{SecretText, Source};
 use crate::http::api::{ApiRouter, post_with};
+use crate::http::sent_from;
 use crate::service::{ClientAuth, Introspection};
 
 /// Which token. The client says who it is in the form or by HTTP Basic.
@@ -84,14 +85,16 @@ pub(in crate::http) struct Question {
     token: SecretText,
     client: ClientAuth,
     basic: bool,
+    source: Source,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Question {
     type Rejection = OAuthError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
+        let source = sent_from::source(request.extensions());
         let mut form = OAuthForm::from_request(request, state).await?;
-        Ok(Self { token: form.secret("token")?, client: form.client()?, basic: form.is_basic() })
+        Ok(Self { token: form.secret("token")?, client: form.client()?, basic: form.is_basic(), source })
     }
 }
 
@@ -127,9 +130,9 @@ pub(super) fn router() -> ApiRouter<Service> {
 
 async fn introspect(
     State(service): State<Service>,
-    Question { token, client, basic }: Question,
+    Question { token, client, basic, source }: Question,
 ) -> Result<Json<IntrospectionBody>, OAuthError> {
-    let found = service.introspect(&client, &token).await;
+    let found = service.introspect(&client, &token, source).await;
     let found = found.map_err(|error| OAuthError::from(error).basic(basic))?;
     let issuer = service.settings().base_url.as_str();
     Ok(Json(found.map_or_else(IntrospectionBody::default, |found| IntrospectionBody::active(found, issuer))))
@@ -137,9 +140,9 @@ async fn introspect(
 
 async fn revoke(
     State(service): State<Service>,
-    Question { token, client, basic }: Question,
+    Question { token, client, basic, source }: Question,
 ) -> Result<StatusCode, OAuthError> {
-    let revoked = service.revoke(&client, &token).await;
+    let revoked = service.revoke(&client, &token, source).await;
     revoked.map_err(|error| OAuthError::from(error).basic(basic))?;
     Ok(StatusCode::OK)
 }

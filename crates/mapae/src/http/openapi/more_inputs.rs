@@ -10,14 +10,15 @@ use mapae_verify::axum::Bearer;
 use super::error_response;
 use super::inputs::Responses;
 use crate::http::clients::{ClientPath, Id};
-use crate::http::device::SentFrom;
 use crate::http::error::ErrorCode;
 use crate::http::oauth::{OAuthError, Question, TokenForm, documented};
 use crate::http::refresh_cookie::RefreshCookie;
+use crate::http::sent_from::{Asker, SentFrom};
 use crate::http::sessions::{SessionId, SessionPath};
 use crate::http::verify::{self, Required};
 
 impl OperationInput for SentFrom {}
+impl OperationInput for Asker {}
 
 impl OperationInput for TokenForm {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {

@@ -1,31 +1,45 @@
-//! SentFrom where a request comes, for people who look through their sessions. Nothing is decided by it.
+//! From where a request comes.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 
-use crate::domain::Device;
+use crate::domain::{Sender, Source};
 
 /// The longest name that is kept, in characters.
 const MAX_NAME_CHARS: usize = 200;
 
-/// The program that sent the request, by its `User-Agent` and its address.
-pub(super) struct SentFrom(Device);
+/// The program that sent the request, by its `User-Agent`, and from where.
+pub(super) struct SentFrom(Sender);
 
 impl SentFrom {
     pub(super) fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
         let agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let address = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical().to_string());
-        Self(Device { name: agent.as_deref().and_then(tidy), address })
+        Self(Sender { name: agent.as_deref().and_then(tidy), source: source(extensions) })
     }
 
     /// Under the name that the request gives, if it gives one.
-    pub(super) fn called(self, name: Option<String>) -> Device {
-        Device { name: name.as_deref().and_then(tidy).or(self.0.name), ..self.0 }
+    pub(super) fn called(self, name: Option<String>) -> Sender {
+        Sender { name: name.as_deref().and_then(tidy).or(self.0.name), ..self.0 }
+    }
+}
+
+/// From where a request comes, which every route of this service is told.
+pub(super) fn source(extensions: &Extensions) -> Source {
+    extensions.get().copied().unwrap_or_default()
+}
+
+/// [`Source`] as a handler's argument.
+pub(super) struct Asker(pub(super) Source);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(source(&parts.extensions)))
     }
 }
 

@@ -1,0 +1,46 @@
+//! From where requests come, for the audit trail and for slowing down who guesses.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::Device;
+
+/// From where a request comes. Empty for what comes from the command line or from the program itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The client's network address, as far as trusted proxies tell it.
+    pub address: Option<IpAddr>,
+    /// What the log lines of the request and its answer carry.
+    pub request_id: Option<RequestId>,
+}
+
+/// A request's id: unique, not secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId {
+    /// Tells this process's requests from those of others.
+    pub process: u32,
+    /// The number of the request in this process.
+    pub number: u32,
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}{:08x}", self.process, self.number)
+    }
+}
+
+/// The program that signs somebody in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// What the client called itself, or its `User-Agent`.
+    pub name: Option<String>,
+    /// From where it asks.
+    pub source: Source,
+}
+
+impl Sender {
+    /// What a session keeps of it.
+    pub fn device(&self) -> Device {
+        Device { name: self.name.clone(), address: self.source.address.map(|address| address.to_string()) }
+    }
+}
