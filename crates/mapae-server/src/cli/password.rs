@@ -1,5 +1,7 @@
 //! `mapae password …`
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use mapae_password::Format;
@@ -50,6 +52,9 @@ pub(crate) struct PasswordHash {
     /// Leave out the configured pepper, for a hash that another program shall read
     #[arg(long)]
     pub(crate) no_pepper: bool,
+    /// File with Flask-Security's SECURITY_PASSWORD_SALT, under which it hashes an HMAC of the password
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hmac_sha512_key_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) password: PasswordSource,
 }

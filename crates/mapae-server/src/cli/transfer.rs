@@ -27,6 +27,6 @@ pub(crate) enum ImportFormat {
     Csv,
     /// The users of a realm, exported by Keycloak as JSON, in one file or in several
     Keycloak,
-    /// The table auth.users of Supabase or GoTrue, in a dump by pg_dump with COPY
+    /// The table auth.users of Supabase or GoTrue, in a dump by pg_dump or the Supabase CLI
     Supabase,
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::json_lines::{JsonLines, MAX_LINE, Read, shown_id};
 use super::{Failure, password, print, sentence};
 use crate::cli::{PasswordCommand, PasswordHash};
-use crate::config::Config;
+use crate::config::{Config, read_secret};
 use crate::service::password_context;
 
 pub(super) fn run(config: &Config, command: PasswordCommand) -> Result<(), Failure> {
@@ -26,7 +26,13 @@ fn hash(mut context: Context, arguments: &PasswordHash) -> Result<(), Failure> {
         context.peppers = Peppers::default();
     }
     let typed = password::read(&arguments.password)?;
-    let password = Password::new(typed.expose()).map_err(sentence)?;
+    let mut password = Password::new(typed.expose()).map_err(sentence)?;
+    if let Some(file) = &arguments.hmac_sha512_key_file {
+        let key = read_secret(file).map_err(|why| {
+            Failure::command(format!("--hmac-sha512-key-file names {}, which {why}.", file.display()))
+        })?;
+        password = flask_security::prehash(&password, key.expose().as_bytes());
+    }
     let mut salt = [0; 16];
     SystemRng.fill(&mut salt);
     let hash = context.hash(&password, &salt, &mut Workspace::new()).map_err(sentence)?;

@@ -154,6 +154,21 @@ fn memory_is_bounded_whatever_the_length_of_a_line() {
 }
 
 #[test]
+fn a_hash_for_flask_security_is_of_its_hmac() {
+    let home = Home::new().with("salt", "some salt\n");
+    let arguments = ["password", "hash", "--password-stdin", "--hmac-sha512-key-file", "salt"];
+    let hash = home.run_with_input(&arguments, &[], "secret").stdout;
+    let row =
+        |key: Value| format!("{}\n", json!({ "hash": hash.trim(), "password": "secret", "hmac_sha512_key": key }));
+    let checked = home.run_with_input(&["password", "check"], &[], &(row(json!("some salt")) + &row(json!(null))));
+    assert_eq!(checked.stdout, "true\nfalse\n", "{checked:?}");
+    let missing = ["password", "hash", "--password-stdin", "--hmac-sha512-key-file", "none"];
+    let ended = home.run_with_input(&missing, &[], "secret");
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.stderr.contains("--hmac-sha512-key-file names none, which cannot be read"), "{ended:?}");
+}
+
+#[test]
 fn every_format_that_is_written_is_read_again() {
     let home = Home::new();
     let help = home.run(&["password", "hash", "--help"], &[]).stdout;

@@ -73,13 +73,51 @@ async fn the_users_of_a_dump_sign_in() {
     assert_eq!(server.sign_in("bob@example.com", "secret", "").await.0, 401, "banned there, disabled here");
 }
 
+/// What `pg_dump --column-inserts` writes, and `supabase db dump` with its quotes and several rows to a statement.
+const INSERTS: &str = r#"SET standard_conforming_strings = on;
+
+INSERT INTO public.notes (id, text) VALUES (1, 'INSERT INTO auth.users (id) VALUES (1);');
+
+INSERT INTO auth.users (instance_id, id, email, encrypted_password, raw_user_meta_data, created_at, is_sso_user, email_change_confirm_status) VALUES (NULL, '1d2c0b6e-0000-4000-8000-000000000001', 'ada@example.com', '$2b$04$F/HmwTooDtVSNUqqZw.bHOhIKXPHKPUjQPbEQZkvXgUlDfchdh.gu', '{"full_name": "Ada O''Hara, (\"L\")"}', '2023-01-31 12:00:00.512345+00', false, 0);
+INSERT INTO "auth"."users" ("instance_id", "id", "email", "encrypted_password", "raw_user_meta_data", "created_at", "banned_until") VALUES
+	(NULL, '1d2c0b6e-0000-4000-8000-000000000002', 'bob@example.com', '$2b$04$F/HmwTooDtVSNUqqZw.bHOhIKXPHKPUjQPbEQZkvXgUlDfchdh.gu', '{"name":
+"Bob O''Brien"}', '2023-01-31 21:00:00+09', NULL),
+	(NULL, now(), 'eve@example.com', NULL, NULL, NULL, NULL),
+	(NULL, '1d2c0b6e-0000-4000-8000-000000000003', 'cleo@example.com', '', NULL, '2023-01-31 21:00:00+09', NULL);
+
+INSERT INTO public.notes (id, text) VALUES (2, 'x');
+"#;
+
+#[tokio::test]
+async fn the_users_of_insert_statements_sign_in() {
+    let home = Home::migrated();
+    let ended = import(&home, INSERTS);
+    assert_eq!(ended.stdout, "Imported 2; 0 were there already; 2 were refused.\n", "{}", ended.stderr);
+    let told = |line: u32, why: &str| format!("mapae: line {line}{why}\n");
+    let id = "id \"1d2c0b6e-0000-4000-8000-00000000000";
+    assert_eq!(
+        ended.stderr,
+        [
+            told(9, ": The line is no row of this table."),
+            told(10, &format!(", {id}3\": There is no password to sign in with.")),
+        ]
+        .concat()
+    );
+    for (address, name) in [("ada@example.com", "Ada O'Hara, (\"L\")"), ("bob@example.com", "Bob O'Brien")] {
+        let shown = home.beside(&["user", "show", address, "--json"]).stdout;
+        assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON")["full_name"], name);
+    }
+    let server = Server::start(&home, &[]);
+    assert_eq!(server.sign_in("ada@example.com", "secret", "").await.0, 200);
+}
+
 #[test]
 fn other_dumps_are_refused_with_what_to_do() {
     let home = Home::migrated();
     for (dump, expected) in [
         ("", "no data of the table auth.users"),
         ("COPY public.users (id) FROM stdin;\n1\n\\.\n", "no data of the table auth.users"),
-        ("INSERT INTO \"auth\".\"users\" (\"id\") VALUES\n\t('1');\n", "supabase db dump with --use-copy"),
+        ("INSERT INTO auth.users VALUES ('1');\n", "pg_dump --column-inserts"),
     ] {
         let ended = import(&home, dump);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
