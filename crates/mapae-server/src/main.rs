@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod data_dir;
 mod listener;
+mod metrics;
 mod service;
 mod start_lock;
 mod telemetry;

@@ -10,7 +10,7 @@ use mapae_verify::Scopes;
 use super::{Failure, print, sentence};
 use crate::config::{Config, FirstAdmin, reason};
 use crate::listener::{self, StopSignals};
-use crate::{data_dir, service, telemetry};
+use crate::{data_dir, metrics, service, telemetry};
 
 /// Serves until told to stop. `again` are the flags by which another command finds the same database.
 pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
@@ -20,6 +20,12 @@ pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
     let address =
         listener.local_addr().map_err(|error| Failure::command(format!("The address is lost: {}.", reason(&error))))?;
     let base_url = config.base_url(address.port());
+    // Before the service is made, so that nothing that it does is missed.
+    let metrics = match &config.metrics_listen {
+        Some(listen) => Some((listener::bind(listen).await?, metrics::install()?)),
+        None => None,
+    };
+    let metrics_address = metrics.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
     let (mapae, made) = service::start(&config, base_url).await?;
     let first = made.is_first_start();
     let (has_admin, background) = match make_ready(&mapae, &config).await {
@@ -31,10 +37,22 @@ pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
         }
     };
     made.keep();
-    let started = Started { address: address.to_string(), mapae: &mapae, config: &config, first, has_admin, again };
+    let started = Started {
+        address: address.to_string(),
+        metrics: metrics_address.map(|address| format!("http://{address}/metrics")),
+        mapae: &mapae,
+        config: &config,
+        first,
+        has_admin,
+        again,
+    };
     started.announce()?;
 
+    let metrics = metrics.map(|(listener, handle)| metrics::serve(listener, handle, mapae.clone()));
     listener::serve(listener, mapae::http::app(mapae.clone()), config.shutdown_grace, stop).await;
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
     drop(background);
     mapae.store().close().await;
     tracing::info!("stopped");
@@ -87,6 +105,7 @@ async fn make_first_admin(mapae: &Mapae, admin: &FirstAdmin) -> Result<(), Failu
 /// What there is to say after the start.
 struct Started<'a> {
     address: String,
+    metrics: Option<String>,
     mapae: &'a Mapae,
     config: &'a Config,
     first: bool,
@@ -112,6 +131,7 @@ impl Started<'_> {
                 address = self.address,
                 url = %url,
                 docs,
+                metrics = self.metrics,
                 database = %database.display(),
                 master_key = key.as_ref().map(|key| key.display().to_string()),
                 first_start = self.first,
@@ -127,6 +147,9 @@ impl Started<'_> {
         let mut line = |name: &str, what: &str| text.push_str(&format!("  {name:<13}{what}\n"));
         line("Address", url.as_str());
         line("Docs", &docs);
+        if let Some(metrics) = &self.metrics {
+            line("Metrics", metrics);
+        }
         line("Database", &database.display().to_string());
         if let Some(key) = &key {
             line("Master key", &key.display().to_string());

@@ -66,6 +66,7 @@ pub(crate) fn check(
         body_limit_bytes: checker.number::<usize>("body_limit_kib") * 1024,
         request_timeout: checker.seconds("request_timeout_seconds"),
         shutdown_grace: checker.seconds("shutdown_grace_seconds"),
+        metrics_listen: checker.metrics_listen(),
         log_format: match checker.text("log_format").as_deref() {
             Some("text") => LogFormat::Text,
             Some("json") => LogFormat::Json,

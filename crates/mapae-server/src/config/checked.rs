@@ -83,6 +83,7 @@ pub(crate) struct Config {
     pub(crate) body_limit_bytes: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_grace: Duration,
+    pub(crate) metrics_listen: Option<Listen>,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: tracing::Level,
     pub(crate) first_admin: Option<FirstAdmin>,

@@ -317,6 +317,13 @@ pub(crate) static SETTINGS: &[Setting] = &[
         ..BASE
     },
     Setting {
+        name: "metrics_listen",
+        default: Default::Unset("none: metrics are off"),
+        help: "Address and port of /metrics for Prometheus, apart from those of the service, such as 127.0.0.1:9090",
+        hints: &["metrics", "prometheus", "metrics_port", "metrics_address"],
+        ..BASE
+    },
+    Setting {
         name: "log_format",
         kind: Kind::Choice(&["auto", "text", "json"]),
         default: Default::Is("auto"),

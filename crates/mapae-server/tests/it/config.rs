@@ -27,6 +27,7 @@ fn without_any_source_the_defaults_hold() {
         ("argon2_iterations", json!(2)),
         ("argon2_parallelism", json!(1)),
         ("hash_queue", json!(256)),
+        ("metrics_listen", json!(null)),
         ("log_format", json!("auto")),
         ("no_migrate", json!(false)),
     ] {

@@ -12,6 +12,7 @@ mod first_start;
 mod help;
 mod inspect;
 mod kill;
+mod metrics;
 mod nginx;
 mod password_hashes;
 mod programs;

@@ -24,6 +24,7 @@ mod refresh_cookie;
 mod request;
 mod require;
 mod revocations;
+mod route_metrics;
 mod routers;
 mod sent_from;
 mod sessions;

@@ -9,6 +9,7 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGI
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use metrics::counter;
 use tokio::time::Instant;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::{Instrument, Level};
@@ -16,6 +17,7 @@ use tracing::{Instrument, Level};
 use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::oauth::OAuthError;
+use super::route_metrics::RouteMetrics;
 use crate::Service;
 use crate::domain::{RequestId, Source};
 
@@ -30,12 +32,13 @@ pub(super) struct Around {
     /// Tells this process's requests from those of others.
     process: u32,
     count: Arc<AtomicU32>,
+    metrics: Arc<RouteMetrics>,
 }
 
 impl Around {
     pub(super) fn new(service: Service) -> Self {
         let process = u32::from_be_bytes(service.ids().random());
-        Self { service, process, count: Arc::default() }
+        Self { service, process, count: Arc::default(), metrics: Arc::default() }
     }
 
     /// Unique, not secret.
@@ -66,7 +69,10 @@ pub(super) async fn around(State(around): State<Around>, mut request: Request, n
     let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|_| ApiError::timed_out().into_response());
 
-    span.in_scope(|| log(&method, route.as_ref(), &response, began.elapsed()));
+    let took = began.elapsed();
+    let route = route.as_ref().map_or("-", MatchedPath::as_str);
+    around.metrics.record(&method, route, response.status(), took);
+    span.in_scope(|| log(&method, route, &response, took));
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -76,11 +82,13 @@ pub(super) async fn around(State(around): State<Around>, mut request: Request, n
 }
 
 /// One line for each request: refusals and changes at `info`, failures at `error`, mere reads at `debug`.
-fn log(method: &Method, route: Option<&MatchedPath>, response: &Response, took: Duration) {
+fn log(method: &Method, route: &str, response: &Response, took: Duration) {
     let status = response.status();
-    let route = route.map_or("-", MatchedPath::as_str);
     let oauth = || response.extensions().get::<OAuthError>().map_or("", |error| error.code);
     let code = response.extensions().get::<ApiError>().map_or_else(oauth, |error| error.code().as_str());
+    if !code.is_empty() {
+        counter!("mapae_refusals_total", "code" => code).increment(1);
+    }
     let milliseconds = took.as_secs_f64() * 1000.0;
     macro_rules! line {
         ($level:expr) => {

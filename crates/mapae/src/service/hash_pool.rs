@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use mapae_password::Workspace;
+use metrics::{counter, histogram};
 use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant};
 
@@ -51,6 +52,11 @@ impl HashPool {
         Self { jobs }
     }
 
+    /// Jobs that wait for a thread.
+    pub(crate) fn depth(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// Runs `work` on a thread of the pool. A caller that goes away while its job waits costs nothing; one that goes
     /// away while it runs leaves the thread busy until it is done.
     pub(crate) async fn run<T: Send + 'static>(
@@ -58,17 +64,24 @@ impl HashPool {
         work: impl FnOnce(&mut Workspace) -> T + Send + 'static,
     ) -> Result<Done<T>, PoolBusy> {
         let (answer, answered) = oneshot::channel();
+        let queued = Instant::now();
         let job: Job = Box::new(move |workspace| {
             if answer.is_closed() {
                 return;
             }
             let started = Instant::now();
             let value = work(workspace);
+            let took = started.elapsed();
+            histogram!("mapae_password_queue_wait_seconds").record(started - queued);
+            histogram!("mapae_password_hash_seconds").record(took);
             // Nobody waits any more: the result is not needed.
-            let _ = answer.send(Done { value, started, took: started.elapsed() });
+            let _ = answer.send(Done { value, started, took });
         });
         self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => PoolBusy,
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => {
+                counter!("mapae_password_queue_refusals_total").increment(1);
+                PoolBusy
+            }
         })?;
         // A job that panicked never answers.
         answered.await.map_err(|_| PoolBusy)

@@ -21,6 +21,7 @@ mod introspect;
 mod keys;
 mod mapped_users;
 mod noted;
+mod observe;
 mod passwords;
 mod refusal_floor;
 mod sessions;

@@ -106,6 +106,11 @@ impl Passwords {
         Ok(Self(Arc::new(Inner { context, pool, floor, hmac_key, priming, rng })))
     }
 
+    /// Jobs that wait for a thread of the pool.
+    pub(super) fn queue_depth(&self) -> usize {
+        self.0.pool.depth()
+    }
+
     /// Measures in the background one check of each class of hashes among `in_use` and of new ones, so that already the
     /// first refusal comes as late as the costliest of them would. Refusals wait until that is done.
     ///

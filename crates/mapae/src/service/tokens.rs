@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use mapae_verify::{Audience, Claims, Scopes, SignError, SigningKey, Subject};
+use metrics::counter;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -269,5 +270,6 @@ pub(super) fn sign(
     scope: Scopes,
 ) -> Result<TokenResponse, SignError> {
     let access_token = SecretText::new(key.sign(typ, claims)?);
+    counter!("mapae_tokens_issued_total").increment(1);
     Ok(TokenResponse { access_token, expires_in: lifetime, scope, refresh_token: None })
 }

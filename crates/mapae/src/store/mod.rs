@@ -16,6 +16,7 @@ mod mapped_users;
 mod mapped_writes;
 mod migrations;
 mod open;
+mod pools;
 mod revocations;
 mod sessions;
 #[cfg(feature = "sqlite")]
@@ -45,6 +46,7 @@ pub use mapped_users::MappedUser;
 pub use mapped_writes::NewMappedUser;
 use open::Connections;
 pub use open::{Migrate, SchemaStatus, without_password};
+pub use pools::Pool;
 pub use revocations::{NewRevocation, Revocation, RevokedKind};
 pub use sessions::{Advance, Sessions};
 pub use users::{Credential, Login, UserPage};

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use mapae::domain::BaseUrl;
 
 use super::Checker;
-use crate::config::value::{Value, quoted};
+use crate::config::listen::{Listen, Part};
+use crate::config::value::{Value, is_quoted, quoted};
 
 impl Checker<'_> {
     pub(super) fn cors_origins(&mut self) -> Vec<String> {
@@ -28,6 +29,20 @@ impl Checker<'_> {
             self.set("cors_origins", Value::List(origins.clone()));
         }
         origins
+    }
+
+    /// Where the metrics are, which anybody there can read: a port must be named.
+    pub(super) fn metrics_listen(&mut self) -> Option<Listen> {
+        let text = self.text("metrics_listen")?;
+        match Part::parse(&text) {
+            Ok(Part { host: Some(host), port: Some(port) }) => Some(Listen { host, port }),
+            Ok(_) | Err(_) => {
+                let is = is_quoted(&text);
+                self.refuse("metrics_listen", &format!("{is}, but must be an address with a port: 127.0.0.1:9090"));
+                self.clear("metrics_listen");
+                None
+            }
+        }
     }
 
     pub(super) fn trusted_proxies(&mut self) -> Vec<IpNet> {
