@@ -111,6 +111,12 @@ impl Passwords {
         self.0.pool.depth()
     }
 
+    /// From now on a refusal comes as soon as it is known.
+    #[cfg(feature = "testing")]
+    pub(crate) fn remove_refusal_floor(&self) {
+        self.0.floor.remove();
+    }
+
     /// Measures in the background one check of each class of hashes among `in_use` and of new ones, so that already the
     /// first refusal comes as late as the costliest of them would. Refusals wait until that is done.
     ///

@@ -1,6 +1,8 @@
 //! How late a refusal comes, so that its time tells nothing about the account.
 
 use std::collections::HashMap;
+#[cfg(feature = "testing")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mapae_password::CostClass;
@@ -15,7 +17,12 @@ pub(super) const MAX_CLASSES: usize = 32;
 /// hash saves, and what a hash for nobody costs more or less, is hidden under it. Each class is remembered apart, so
 /// that checks of a cheap one never lower the floor for everybody.
 #[derive(Default)]
-pub(super) struct RefusalFloor(Mutex<HashMap<Option<CostClass>, Recent>>);
+pub(super) struct RefusalFloor {
+    classes: Mutex<HashMap<Option<CostClass>, Recent>>,
+    /// For a test that shows what the floor hides.
+    #[cfg(feature = "testing")]
+    removed: AtomicBool,
+}
 
 #[derive(Default)]
 struct Recent {
@@ -27,14 +34,23 @@ struct Recent {
 impl RefusalFloor {
     /// Notes how long a check of a hash of this class took.
     pub(super) fn note(&self, class: Option<CostClass>, took: Duration) {
-        let mut classes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
         let class = class.filter(|one| classes.len() < MAX_CLASSES || classes.contains_key(&Some(*one)));
         classes.entry(class).or_default().note(took);
     }
 
     pub(super) fn get(&self) -> Duration {
-        let classes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(feature = "testing")]
+        if self.removed.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        let classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
         classes.values().map(|recent| recent.p99).max().unwrap_or_default()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn remove(&self) {
+        self.removed.store(true, Ordering::Relaxed);
     }
 }
 
@@ -95,7 +111,7 @@ mod tests {
         for memory in 9..200 {
             floor.note(class(memory), ms(1));
         }
-        assert!(floor.0.lock().unwrap().len() <= MAX_CLASSES + 1);
+        assert!(floor.classes.lock().unwrap().len() <= MAX_CLASSES + 1);
         assert_eq!(floor.get(), ms(700));
         for _ in 0..2 {
             floor.note(class(199), ms(800));

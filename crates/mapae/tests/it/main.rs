@@ -44,6 +44,7 @@ mod refresh;
 mod refresh_cookie;
 mod refresh_races;
 mod refusal_floor;
+mod refusal_timing;
 mod renewal;
 mod require;
 mod server;
