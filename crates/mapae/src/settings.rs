@@ -118,6 +118,8 @@ pub struct Settings {
     pub password_policy: PasswordPolicy,
     /// The pool that hashes.
     pub hash_pool: HashPoolSettings,
+    /// How long rows of the audit trail are kept, in days; 0 keeps them for good.
+    pub audit_retention_days: u32,
     /// Memory for verified tokens, in bytes.
     pub token_cache_bytes: u64,
     /// Bounds of the HTTP interface.
@@ -144,6 +146,7 @@ impl Settings {
             mapped_users: None,
             password_policy: PasswordPolicy::default(),
             hash_pool: HashPoolSettings::default(),
+            audit_retention_days: 365,
             token_cache_bytes: 16 * 1024 * 1024,
             http: HttpSettings::default(),
         }

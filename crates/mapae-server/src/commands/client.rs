@@ -2,27 +2,27 @@
 
 use mapae::Mapae;
 use mapae::domain::{Client, ClientType, GrantType, Lifetimes, SecretText};
-use mapae::service::{ClientError, NewClient};
+use mapae::service::{By, ClientError, NewClient};
 use serde_json::{Value, json};
 
 use super::user::parse_scopes;
 use super::{Failure, password, print, print_json, sentence};
 use crate::cli::{ClientAdd, ClientCommand, ClientRemove, ClientRotate, ClientShow, SecretSource};
 
-pub(super) async fn run(mapae: &Mapae, command: ClientCommand) -> Result<(), Failure> {
+pub(super) async fn run(mapae: &Mapae, by: By<'_>, command: ClientCommand) -> Result<(), Failure> {
     match command {
-        ClientCommand::Add(arguments) => add(mapae, arguments).await,
+        ClientCommand::Add(arguments) => add(mapae, by, arguments).await,
         ClientCommand::List(output) => list(mapae, output.json).await,
         ClientCommand::Show(arguments) => show(mapae, arguments).await,
-        ClientCommand::RotateSecret(arguments) => rotate(mapae, arguments).await,
+        ClientCommand::RotateSecret(arguments) => rotate(mapae, by, arguments).await,
         ClientCommand::Remove(ClientRemove { id }) => {
-            mapae.remove_client(&id, None).await.map_err(|error| named(&id, error))?;
+            mapae.remove_client(&id, by).await.map_err(|error| named(&id, error))?;
             print(&format!("{id} is removed; its sessions have ended.\n"))
         }
     }
 }
 
-async fn add(mapae: &Mapae, arguments: ClientAdd) -> Result<(), Failure> {
+async fn add(mapae: &Mapae, by: By<'_>, arguments: ClientAdd) -> Result<(), Failure> {
     let grants = arguments.grants.iter().map(|word| {
         word.parse::<GrantType>().map_err(|()| {
             let words = GrantType::ALL.map(GrantType::as_str).join(", ");
@@ -43,7 +43,7 @@ async fn add(mapae: &Mapae, arguments: ClientAdd) -> Result<(), Failure> {
         id: arguments.id,
     };
     let id = new.id.clone();
-    let (client, made) = mapae.add_client(new, None).await.map_err(|error| named(&id, error))?;
+    let (client, made) = mapae.add_client(new, by).await.map_err(|error| named(&id, error))?;
     if arguments.output.json {
         return print_json(&with_secret(to_json(&client), made.as_ref()));
     }
@@ -89,9 +89,9 @@ async fn show(mapae: &Mapae, arguments: ClientShow) -> Result<(), Failure> {
     ))
 }
 
-async fn rotate(mapae: &Mapae, arguments: ClientRotate) -> Result<(), Failure> {
+async fn rotate(mapae: &Mapae, by: By<'_>, arguments: ClientRotate) -> Result<(), Failure> {
     let id = arguments.id;
-    let made = mapae.rotate_client_secret(&id, given(&arguments.secret)?, None).await;
+    let made = mapae.rotate_client_secret(&id, given(&arguments.secret)?, by).await;
     let made = made.map_err(|error| named(&id, error))?;
     if arguments.output.json {
         return print_json(&with_secret(json!({ "client_id": id }), made.as_ref()));

@@ -2,21 +2,22 @@
 
 use mapae::Mapae;
 use mapae::domain::KeyState;
+use mapae::service::By;
 use mapae::settings::Signing;
 use serde_json::json;
 
 use super::{Failure, print, print_json, sentence};
 use crate::cli::{KeyCommand, KeyRevoke, KeyRotate};
 
-pub(super) async fn run(mapae: &Mapae, command: KeyCommand) -> Result<(), Failure> {
+pub(super) async fn run(mapae: &Mapae, by: By<'_>, command: KeyCommand) -> Result<(), Failure> {
     match command {
         KeyCommand::List(output) => list(mapae, output.json).await,
         KeyCommand::Rotate(KeyRotate { now }) => {
-            mapae.rotate_keys(now).await.map_err(sentence)?;
+            mapae.rotate_keys(now, by).await.map_err(sentence)?;
             list(mapae, false).await
         }
         KeyCommand::Revoke(KeyRevoke { kid }) => {
-            mapae.revoke_key(&kid).await.map_err(sentence)?;
+            mapae.revoke_key(&kid, by).await.map_err(sentence)?;
             list(mapae, false).await
         }
     }

@@ -22,6 +22,7 @@ use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use mapae::Mapae;
+use mapae::service::By;
 use tracing::Level;
 
 use crate::cli::{Cli, Command, ConfigCommand, SecretCommand, TokenCommand};
@@ -86,6 +87,8 @@ pub(crate) fn sentence(error: impl Display) -> Failure {
 /// Runs the command.
 pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), Failure> {
     let command = cli.command.unwrap_or(Command::Serve);
+    let operator = operator(&environment);
+    let by = By::CommandLine(operator.as_deref());
     if let Command::Secret(SecretCommand::Generate) = command {
         // The way out of a refused key must not be refused itself.
         return secret::generate();
@@ -120,19 +123,32 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
             Command::Serve => serve::serve(config, &again).await,
             Command::Db(command) => db::run(&config, command).await,
             Command::Doctor(output) => with_service(&config, async |mapae| doctor::run(mapae, &output).await).await,
-            Command::User(command) => with_service(&config, async |mapae| user::run(mapae, command).await).await,
-            Command::Session(command) => with_service(&config, async |mapae| session::run(mapae, command).await).await,
-            Command::Client(command) => with_service(&config, async |mapae| client::run(mapae, command).await).await,
-            Command::Key(command) => with_service(&config, async |mapae| key::run(mapae, command).await).await,
+            Command::User(command) => with_service(&config, async |mapae| user::run(mapae, by, command).await).await,
+            Command::Session(command) => {
+                with_service(&config, async |mapae| session::run(mapae, by, command).await).await
+            }
+            Command::Client(command) => {
+                with_service(&config, async |mapae| client::run(mapae, by, command).await).await
+            }
+            Command::Key(command) => with_service(&config, async |mapae| key::run(mapae, by, command).await).await,
             Command::Token(TokenCommand::Mint(arguments)) => {
                 let guessed = config.base_url.is_none();
-                with_service(&config, async |mapae| token::mint(mapae, arguments, guessed).await).await
+                with_service(&config, async |mapae| token::mint(mapae, by, arguments, guessed).await).await
             }
             Command::Token(TokenCommand::Inspect(_))
             | Command::Secret(_)
             | Command::Config(_)
             | Command::Password(_) => Ok(()),
         }
+    })
+}
+
+/// Who runs the command, for the audit trail, as far as the environment tells.
+fn operator(environment: &[(OsString, OsString)]) -> Option<String> {
+    // Whoever became root for this is asked for first.
+    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|variable| {
+        let (_, name) = environment.iter().find(|(name, value)| name == variable && !value.is_empty())?;
+        Some(name.to_string_lossy().into_owned())
     })
 }
 

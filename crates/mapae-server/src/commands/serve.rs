@@ -3,8 +3,8 @@
 use mapae::Mapae;
 use mapae::domain::DeclaredScope;
 use mapae::domain::scope::Admin;
-use mapae::service::Background;
 use mapae::service::accounts::{AccountError, NewAccount};
+use mapae::service::{Background, By};
 use mapae_verify::Scopes;
 
 use super::{Failure, print, sentence};
@@ -53,7 +53,7 @@ pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
     if let Some(metrics) = metrics {
         metrics.abort();
     }
-    drop(background);
+    background.stop().await;
     mapae.store().close().await;
     tracing::info!("stopped");
     Ok(())
@@ -88,7 +88,7 @@ async fn make_first_admin(mapae: &Mapae, admin: &FirstAdmin) -> Result<(), Failu
         full_name: None,
         password: admin.password.clone(),
     };
-    match mapae.add_account(account, Some(scopes)).await {
+    match mapae.add_account(account, Some(scopes), By::System).await {
         Ok(user) => tracing::info!(user = %user.id, "the first administrator was made"),
         Err(AccountError::EmailTaken) => tracing::warn!(
             "there is no administrator, but the address of MAPAE_ADMIN_EMAIL has an account already, which is left as \

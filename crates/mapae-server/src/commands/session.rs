@@ -3,17 +3,17 @@
 use chrono::{DateTime, Utc};
 use mapae::Mapae;
 use mapae::domain::{Session, UserId};
-use mapae::service::Ending;
+use mapae::service::{By, Ending};
 use serde_json::json;
 
 use super::user::find;
 use super::{Failure, print, print_json, sentence};
 use crate::cli::{SessionCommand, SessionEnd, SessionList, UserName};
 
-pub(super) async fn run(mapae: &Mapae, command: SessionCommand) -> Result<(), Failure> {
+pub(super) async fn run(mapae: &Mapae, by: By<'_>, command: SessionCommand) -> Result<(), Failure> {
     match command {
         SessionCommand::List(arguments) => list(mapae, arguments).await,
-        SessionCommand::End(arguments) => end(mapae, arguments).await,
+        SessionCommand::End(arguments) => end(mapae, by, arguments).await,
     }
 }
 
@@ -35,7 +35,7 @@ async fn list(mapae: &Mapae, arguments: SessionList) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn end(mapae: &Mapae, arguments: SessionEnd) -> Result<(), Failure> {
+async fn end(mapae: &Mapae, by: By<'_>, arguments: SessionEnd) -> Result<(), Failure> {
     let SessionEnd { session, user, issued_before, all: _ } = arguments;
     let ending = match (session, user, issued_before) {
         (Some(session), _, _) => Ending::Session(session),
@@ -43,7 +43,7 @@ async fn end(mapae: &Mapae, arguments: SessionEnd) -> Result<(), Failure> {
         (None, None, Some(time)) => Ending::BegunBefore(parse(&time)?),
         (None, None, None) => Ending::All,
     };
-    match (mapae.end_sessions(&ending).await.map_err(sentence)?, ending) {
+    match (mapae.end_sessions(&ending, by).await.map_err(sentence)?, ending) {
         (0, Ending::Session(_)) => Err(Failure::command("There is no such session, or it was ended before.")),
         (1, _) => print("Ended 1 session.\n"),
         (ended, _) => print(&format!("Ended {ended} sessions.\n")),

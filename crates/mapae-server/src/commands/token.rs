@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use mapae::Mapae;
-use mapae::service::AuthenticateError;
+use mapae::service::{AuthenticateError, By};
 use mapae_verify::inspect::{self, Decoded, Expected};
 use mapae_verify::{Algorithm, Jwk, JwkSet, KeyError, KeySet, VerificationKey, VerifierBuilder, VerifyError};
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::config::{Config, read_secret, reason};
 use crate::service::attach;
 
 /// Prints a token. `guessed` says that nobody has set the base URL, so that a server may have another.
-pub(super) async fn mint(mapae: &Mapae, arguments: TokenMint, guessed: bool) -> Result<(), Failure> {
+pub(super) async fn mint(mapae: &Mapae, by: By<'_>, arguments: TokenMint, guessed: bool) -> Result<(), Failure> {
     let user = find(mapae, &arguments.user).await?;
     let requested = parse_scopes(&arguments.scopes)?;
     mapae.settings().scopes.check(&requested).map_err(sentence)?;
@@ -27,7 +27,7 @@ pub(super) async fn mint(mapae: &Mapae, arguments: TokenMint, guessed: bool) -> 
             "{name} does not hold {missing}: `mapae user grant {name} {missing}` first."
         )));
     }
-    let token = mapae.mint(&user.id, &requested).await.map_err(sentence)?;
+    let token = mapae.mint(&user.id, &requested, by).await.map_err(sentence)?;
     if guessed {
         let issuer = &mapae.settings().base_url;
         // Without standard error nobody would read it.

@@ -7,6 +7,7 @@ use mapae::Mapae;
 use mapae::domain::DeclaredScope;
 use mapae::domain::User;
 use mapae::domain::scope::Admin;
+use mapae::service::By;
 use mapae::service::accounts::{AccountError, AdminChange, NewAccount};
 use mapae_verify::Scopes;
 use serde_json::json;
@@ -17,7 +18,7 @@ use crate::cli::{UserAdd, UserCommand, UserDelete, UserList, UserName, UserPassw
 /// Accounts read at once.
 const PAGE: u64 = 500;
 
-pub(super) async fn run(mapae: &Mapae, command: UserCommand) -> Result<(), Failure> {
+pub(super) async fn run(mapae: &Mapae, by: By<'_>, command: UserCommand) -> Result<(), Failure> {
     let own_table_only = matches!(command, UserCommand::List(_) | UserCommand::Export | UserCommand::Import(_));
     if let (true, Some(mapping)) = (own_table_only, &mapae.settings().mapped_users) {
         return Err(Failure::command(format!(
@@ -26,21 +27,21 @@ pub(super) async fn run(mapae: &Mapae, command: UserCommand) -> Result<(), Failu
         )));
     }
     match command {
-        UserCommand::Add(arguments) => add(mapae, arguments).await,
+        UserCommand::Add(arguments) => add(mapae, by, arguments).await,
         UserCommand::List(arguments) => list(mapae, arguments).await,
         UserCommand::Show(arguments) => show(mapae, arguments).await,
-        UserCommand::Disable(user) => set_disabled(mapae, &user, true).await,
-        UserCommand::Enable(user) => set_disabled(mapae, &user, false).await,
-        UserCommand::Passwd(arguments) => passwd(mapae, arguments).await,
-        UserCommand::Delete(arguments) => delete(mapae, arguments).await,
-        UserCommand::Grant(arguments) => grant(mapae, arguments, true).await,
-        UserCommand::Ungrant(arguments) => grant(mapae, arguments, false).await,
+        UserCommand::Disable(user) => set_disabled(mapae, by, &user, true).await,
+        UserCommand::Enable(user) => set_disabled(mapae, by, &user, false).await,
+        UserCommand::Passwd(arguments) => passwd(mapae, by, arguments).await,
+        UserCommand::Delete(arguments) => delete(mapae, by, arguments).await,
+        UserCommand::Grant(arguments) => grant(mapae, by, arguments, true).await,
+        UserCommand::Ungrant(arguments) => grant(mapae, by, arguments, false).await,
         UserCommand::Export => export::run(mapae).await,
-        UserCommand::Import(arguments) => import::run(mapae, arguments).await,
+        UserCommand::Import(arguments) => import::run(mapae, by, arguments).await,
     }
 }
 
-async fn add(mapae: &Mapae, arguments: UserAdd) -> Result<(), Failure> {
+async fn add(mapae: &Mapae, by: By<'_>, arguments: UserAdd) -> Result<(), Failure> {
     let (username, email) = match (arguments.name.contains('@'), arguments.email) {
         (true, Some(_)) => {
             return Err(Failure::usage("NAME is an e-mail address already, so --email cannot be given as well."));
@@ -58,7 +59,7 @@ async fn add(mapae: &Mapae, arguments: UserAdd) -> Result<(), Failure> {
     mapae.settings().scopes.check(&scopes).map_err(sentence)?;
     let password = password::read(&arguments.password)?;
     let account = NewAccount { email, username, full_name: arguments.full_name, password };
-    let user = mapae.add_account(account, Some(scopes)).await.map_err(sentence)?;
+    let user = mapae.add_account(account, Some(scopes), by).await.map_err(sentence)?;
     if arguments.output.json {
         return print_json(&to_json(&user));
     }
@@ -116,31 +117,31 @@ async fn show(mapae: &Mapae, arguments: UserShow) -> Result<(), Failure> {
     ))
 }
 
-async fn set_disabled(mapae: &Mapae, which: &UserName, disabled: bool) -> Result<(), Failure> {
+async fn set_disabled(mapae: &Mapae, by: By<'_>, which: &UserName, disabled: bool) -> Result<(), Failure> {
     let user = find(mapae, which).await?;
     let change = AdminChange { disabled: Some(disabled), ..AdminChange::default() };
-    let user = mapae.administer(&user.id, change, None).await.map_err(sentence)?;
+    let user = mapae.administer(&user.id, change, by).await.map_err(sentence)?;
     let effect = if disabled { "disabled; its sessions have ended" } else { "enabled" };
     print(&format!("{} is {effect}.\n", called(&user)))
 }
 
-async fn passwd(mapae: &Mapae, arguments: UserPasswd) -> Result<(), Failure> {
+async fn passwd(mapae: &Mapae, by: By<'_>, arguments: UserPasswd) -> Result<(), Failure> {
     let user = find(mapae, &arguments.user).await?;
     let password = password::read(&arguments.password)?;
-    mapae.set_password(&user.id, &password).await.map_err(sentence)?;
+    mapae.set_password(&user.id, &password, by).await.map_err(sentence)?;
     print(&format!("{} has a new password; its sessions have ended.\n", called(&user)))
 }
 
-async fn delete(mapae: &Mapae, arguments: UserDelete) -> Result<(), Failure> {
+async fn delete(mapae: &Mapae, by: By<'_>, arguments: UserDelete) -> Result<(), Failure> {
     let user = find(mapae, &arguments.user).await?;
     if !arguments.yes && !confirmed(&format!("Delete the account {} for good? [y/N] ", called(&user)))? {
         return Err(Failure::command("Nothing was deleted."));
     }
-    mapae.delete_account(&user.id).await.map_err(sentence)?;
+    mapae.delete_account(&user.id, by).await.map_err(sentence)?;
     print(&format!("{} is deleted.\n", called(&user)))
 }
 
-async fn grant(mapae: &Mapae, arguments: UserScopes, give: bool) -> Result<(), Failure> {
+async fn grant(mapae: &Mapae, by: By<'_>, arguments: UserScopes, give: bool) -> Result<(), Failure> {
     let user = find(mapae, &arguments.user).await?;
     let scopes = parse_scopes(&arguments.scopes)?;
     let change = if give {
@@ -148,7 +149,7 @@ async fn grant(mapae: &Mapae, arguments: UserScopes, give: bool) -> Result<(), F
     } else {
         AdminChange { withdraw: scopes, ..AdminChange::default() }
     };
-    let user = mapae.administer(&user.id, change, None).await.map_err(sentence)?;
+    let user = mapae.administer(&user.id, change, by).await.map_err(sentence)?;
     print(&format!("{} holds {}.\n", called(&user), listed(&user.scopes)))
 }
 

@@ -1,5 +1,6 @@
 //! The nouns of the service and the rules about them. No I/O, no clock, no randomness of its own.
 
+pub mod audit;
 pub mod base_url;
 pub mod client;
 pub mod client_secret;

@@ -17,8 +17,8 @@ use super::users::UserBody;
 use crate::Service;
 use crate::domain::UserId;
 use crate::domain::scope::Admin;
-use crate::service::Abilities;
 use crate::service::accounts::{AccountError, AdminChange};
+use crate::service::{Abilities, By};
 
 /// Accounts on a page unless the request says otherwise.
 const DEFAULT_LIMIT: u64 = 50;
@@ -137,7 +137,7 @@ async fn change(
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Json<UserBody>, ApiError> {
     let change = AdminChange { disabled: body.disabled, grant: body.grant, withdraw: body.withdraw };
-    Ok(Json(UserBody::from(&service.administer(&id, change, Some(&*admin)).await?)))
+    Ok(Json(UserBody::from(&service.administer(&id, change, By::User(&admin)).await?)))
 }
 
 fn decode_cursor(cursor: &str) -> Result<UserId, ApiError> {

@@ -11,6 +11,7 @@ use url::form_urlencoded;
 
 use super::cookies::{self, SameOrigin};
 use super::error::ApiError;
+use super::sent_from;
 use crate::domain::{ScopeSet, SecretText, User};
 use crate::service::account::Account;
 use crate::service::{Service, TicketError};
@@ -50,7 +51,8 @@ impl<U: Account> Caller<U> {
             TicketError::Refused(reason) => ApiError::invalid_ticket(reason, S::names()),
             TicketError::Authenticate(error) => ApiError::from_authenticate(error, S::names()),
         };
-        let principal = service.redeem_ticket(&ticket).await.map_err(refused)?;
+        let source = sent_from::source(&parts.extensions);
+        let principal = service.redeem_ticket(&ticket, source).await.map_err(refused)?;
         let identity = U::identity(principal).map_err(|error| refused(error.into()))?;
         let caller = Self { authority: authority.clone(), identity };
         // It is used up: whoever asks next finds this.

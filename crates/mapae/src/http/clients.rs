@@ -18,7 +18,7 @@ use crate::Service;
 use crate::domain::scope::Admin;
 use crate::domain::{Client, ClientType, GrantType, Lifetimes, SecretText};
 use crate::service::accounts::FieldError;
-use crate::service::{ClientError, NewClient};
+use crate::service::{By, ClientError, NewClient};
 
 /// An OAuth client.
 #[derive(Serialize, JsonSchema)]
@@ -207,7 +207,7 @@ async fn add(
         },
         secret: body.client_secret,
     };
-    let (client, made) = service.add_client(new, Some(&admin)).await?;
+    let (client, made) = service.add_client(new, By::User(&admin)).await?;
     let client_secret = made.map(|secret| secret.expose().to_owned());
     Ok((StatusCode::CREATED, Json(RegisteredClient { client: client.into(), client_secret })))
 }
@@ -218,12 +218,12 @@ async fn rotate(
     Id(id): Id,
     JsonBody(body): JsonBody<SecretBody>,
 ) -> Result<Json<MadeSecret>, ApiError> {
-    let made = service.rotate_client_secret(&id, body.client_secret, Some(&admin)).await?;
+    let made = service.rotate_client_secret(&id, body.client_secret, By::User(&admin)).await?;
     Ok(Json(MadeSecret { client_id: id, client_secret: made.map(|secret| secret.expose().to_owned()) }))
 }
 
 async fn remove(State(service): State<Service>, admin: SignedIn<Admin>, Id(id): Id) -> Result<StatusCode, ApiError> {
-    service.remove_client(&id, Some(&admin)).await?;
+    service.remove_client(&id, By::User(&admin)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -8,7 +8,7 @@ use mapae_verify::{ScopeSet, Scopes, VerifiedToken};
 
 use super::stateless::Stateless;
 use super::user_store::StoredUser;
-use super::{AuthenticateError, IssueError, Principal, Service, SignInError, TokenResponse};
+use super::{AuthenticateError, By, IssueError, Principal, Service, SignInError, TokenResponse};
 use crate::domain::{SecretText, Sender, User};
 
 /// Whoever a token can speak for: this service's own [`User`], or a row of the application's own table
@@ -88,7 +88,7 @@ pub trait Account: Send + Sync + Sized + 'static {
 impl Service {
     async fn issue_to(&self, login: &str, requested: &Scopes) -> Result<TokenResponse, IssueError> {
         let found = self.found_by_login(login).await?.ok_or(IssueError::NoSuchUser)?;
-        self.mint(&found.user.id, requested).await
+        self.mint(&found.user.id, requested, By::System).await
     }
 }
 

@@ -7,8 +7,10 @@ pub use super::account_error::{AccountError, ChangeError, FieldError};
 use super::credentials::{Claimant, Proven};
 use super::directory::Directory;
 use super::user_store::NewStoredUser;
-use super::{CredentialError, NewPasswordError, Principal, Service};
+use super::{By, CredentialError, NewPasswordError, Principal, Service};
+use crate::domain::audit::{Actor, Entry, Event, Who};
 use crate::domain::scope::{Admin, Me};
+use crate::domain::session::FIRST_PARTY_CLIENT_ID;
 use crate::domain::user::{self, NewUser, ProfileChange};
 use crate::domain::{DeclaredScope, EmailAddress, SecretText, Source, User, UserId, UserName};
 use crate::settings::Signup;
@@ -56,18 +58,31 @@ impl Service {
     ///
     /// # Errors
     /// [`AccountError::SignupClosed`] unless sign-up is open; else as [`Self::add_account`].
-    pub async fn sign_up(&self, new: NewAccount, _source: Source) -> Result<User, AccountError> {
+    pub async fn sign_up(&self, new: NewAccount, source: Source) -> Result<User, AccountError> {
         match self.settings().signup {
             Signup::Closed => Err(AccountError::SignupClosed),
-            Signup::Open => self.add_account(new, None).await,
+            Signup::Open => {
+                let by = Actor::new(Who::Anonymous, source).by_client(FIRST_PARTY_CLIENT_ID);
+                self.make_account(new, None, Event::UserSignedUp, &by).await
+            }
         }
     }
 
-    /// Makes an account, with the default scopes unless others are given.
+    /// Makes an account for somebody, with the default scopes unless others are given.
     ///
     /// # Errors
     /// [`AccountError`] names every field that cannot be taken, or what is taken already.
-    pub async fn add_account(&self, new: NewAccount, scopes: Option<Scopes>) -> Result<User, AccountError> {
+    pub async fn add_account(&self, new: NewAccount, scopes: Option<Scopes>, by: By<'_>) -> Result<User, AccountError> {
+        self.make_account(new, scopes, Event::UserAdded, &by.actor()).await
+    }
+
+    async fn make_account(
+        &self,
+        new: NewAccount,
+        scopes: Option<Scopes>,
+        made: Event,
+        by: &Actor,
+    ) -> Result<User, AccountError> {
         self.can(|table| table.inserts)?;
         let mut errors = Vec::new();
         if new.email.is_none() && new.username.is_none() {
@@ -103,19 +118,23 @@ impl Service {
         let inputs = [new.email, new.username, new.full_name].into_iter().flatten().collect();
         let hash = self.accept_new_password("password", &password, inputs).await?;
         let user = match self.directory() {
-            Directory::Mapped(mapped) => self.insert_mapped(mapped, (username, email), full_name, hash, scopes).await?,
+            Directory::Mapped(mapped) => {
+                let names = (username, email);
+                self.insert_mapped(mapped, names, full_name, (hash, scopes), (made, by)).await?
+            }
             Directory::Own => {
                 let id = self.ids().uuid_v7().into();
                 let mut tx = self.store().begin().await?;
                 let user = tx.insert_user(NewUser { id, username, email, full_name, scopes }, &hash).await?;
+                tx.record(Entry::new(made, by).user(&user.id)).await?;
                 tx.commit().await?;
                 user
             }
             Directory::Table(_) => {
-                self.insert_row(NewStoredUser { username, email, full_name, password_hash: hash, scopes }).await?
+                let new = NewStoredUser { username, email, full_name, password_hash: hash, scopes };
+                self.insert_row(new, made, by).await?
             }
         };
-        tracing::info!(user = %user.id, "account made");
         self.hooks().after_register(&user).await;
         Ok(user)
     }
@@ -153,12 +172,14 @@ impl Service {
             }
             _ => self.begin_as(principal, Me::NAME).await?,
         };
+        let before = tx.user(id).await?.ok_or(AccountError::NotFound)?;
         tx.update_profile(id, profile).await?;
         let now = tx.user(id).await?.ok_or(AccountError::NotFound)?;
         if now.email.is_none() && now.username.is_none() {
             let message = "An account keeps a user name or an e-mail address.";
             return Err(AccountError::Invalid(vec![FieldError::new("email", "missing", message)]).into());
         }
+        tx.record_all(changed(&before, &now, &principal.actor())).await?;
         tx.commit().await?;
         Ok(now)
     }
@@ -183,24 +204,26 @@ impl Service {
         let id = &principal.user.id;
         let mut proven = self.prove_own(principal, &current).await?;
         let hash = self.accept_new_password("new_password", &new, own_names(&proven.user)).await?;
+        let by = &principal.actor();
         match self.directory() {
             Directory::Mapped(mapped) => {
                 let mut tx = self.begin_own(principal, &mut proven).await?;
                 if !self.set_mapped_hash(mapped, &mut tx, id, (&proven.hash, &hash), false).await? {
                     return Err(AccountError::Changed.into());
                 }
-                tx.end_sessions(id, Some(&principal.session.id)).await?;
+                tx.record(Entry::new(Event::PasswordChanged, by).user(id)).await?;
+                tx.end_sessions(id, Some(&principal.session.id), by).await?;
                 tx.commit().await?;
             }
             Directory::Own => {
                 let mut tx = self.begin_own(principal, &mut proven).await?;
                 tx.replace_password_hash(id, None, &hash).await?;
-                tx.end_sessions(id, Some(&principal.session.id)).await?;
+                tx.record(Entry::new(Event::PasswordChanged, by).user(id)).await?;
+                tx.end_sessions(id, Some(&principal.session.id), by).await?;
                 tx.commit().await?;
             }
             Directory::Table(_) => self.change_row_password(principal, &mut proven, hash).await?,
         }
-        tracing::info!(user = %id, "password changed");
         self.hooks().on_password_change(&proven.user).await;
         Ok(())
     }
@@ -218,15 +241,14 @@ impl Service {
         let id = &principal.user.id;
         let mut proven = self.prove_own(principal, &password).await?;
         let mut tx = self.begin_own(principal, &mut proven).await?;
-        tx.delete_user(id).await?;
-        tx.commit().await?;
-        tracing::info!(user = %id, "account deleted by its owner");
-        Ok(())
+        tx.delete_user(id, &principal.actor()).await?;
+        tx.record(Entry::new(Event::UserDeleted, &principal.actor()).user(id)).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Checks the password that a signed-in person repeats.
     async fn prove_own(&self, principal: &Principal, password: &Password) -> Result<Proven, ChangeError> {
-        match self.check_password(Claimant::Account(&principal.user.id), password).await {
+        match self.check_password(Claimant::Account(&principal.user.id), password, principal.actor()).await {
             Ok(proven) => Ok(proven),
             Err(error) => Err(self.password_refused(principal, error).await),
         }
@@ -277,42 +299,33 @@ impl Service {
     }
 
     /// Disables or enables an account, grants and withdraws scopes, all at once. Disabling ends every session.
-    /// `by` is the administrator, who cannot lock himself out; `None` for the command line.
+    /// An administrator cannot lock himself out.
     ///
     /// # Errors
     /// [`ChangeError`].
-    pub async fn administer(
-        &self,
-        id: &UserId,
-        change: AdminChange,
-        by: Option<&Principal>,
-    ) -> Result<User, ChangeError> {
+    pub async fn administer(&self, id: &UserId, change: AdminChange, by: By<'_>) -> Result<User, ChangeError> {
         self.settings().scopes.check(&change.grant)?;
-        let tx = match by {
-            Some(admin) => self.begin_as(admin, Admin::NAME).await?,
-            None => self.store().begin().await?,
-        };
+        let tx = self.begin_by(by, Admin::NAME).await?;
         let locks_out = change.disabled == Some(true) || change.withdraw.contains(Admin::NAME);
-        if locks_out && by.is_some_and(|admin| admin.user.id == *id) {
+        if locks_out && by.is(id) {
             return Err(AccountError::OwnAccount.into());
         }
-        let user = match self.directory() {
-            Directory::Own => administer_own(tx, id, change).await?,
-            Directory::Mapped(mapped) => self.administer_mapped(mapped, tx, id, change).await?,
+        let by = &by.actor();
+        match self.directory() {
+            Directory::Own => administer_own(tx, id, change, by).await,
+            Directory::Mapped(mapped) => self.administer_mapped(mapped, tx, id, change, by).await,
             Directory::Table(_) => {
                 drop(tx);
-                self.administer_row(id, change).await?
+                self.administer_row(id, change, by).await
             }
-        };
-        tracing::info!(user = %id, disabled = user.disabled, scopes = %user.scopes, "account administered");
-        Ok(user)
+        }
     }
 
     /// Sets an account's password without the old one, and ends its sessions: for the command line.
     ///
     /// # Errors
     /// [`AccountError`].
-    pub async fn set_password(&self, id: &UserId, new: &SecretText) -> Result<(), AccountError> {
+    pub async fn set_password(&self, id: &UserId, new: &SecretText, by: By<'_>) -> Result<(), AccountError> {
         self.can(|table| table.sets_password_hash)?;
         let mut errors = Vec::new();
         let Some(password) = parse_password("password", new, &mut errors) else {
@@ -320,6 +333,7 @@ impl Service {
         };
         let now = self.found_by_id(id).await?.ok_or(AccountError::NotFound)?;
         let hash = self.accept_new_password("password", &password, own_names(&now.user)).await?;
+        let by = &by.actor();
         match self.directory() {
             Directory::Mapped(mapped) => {
                 let (mut tx, found) = self.begin_on(id).await?;
@@ -327,7 +341,8 @@ impl Service {
                 if !self.set_mapped_hash(mapped, &mut tx, id, (&old, &hash), false).await? {
                     return Err(AccountError::Changed);
                 }
-                tx.end_sessions(id, None).await?;
+                tx.record(Entry::new(Event::PasswordChanged, by).user(id)).await?;
+                tx.end_sessions(id, None, by).await?;
                 tx.commit().await?;
             }
             Directory::Own => {
@@ -335,10 +350,11 @@ impl Service {
                 if !tx.replace_password_hash(id, None, &hash).await? {
                     return Err(AccountError::NotFound);
                 }
-                tx.end_sessions(id, None).await?;
+                tx.record(Entry::new(Event::PasswordChanged, by).user(id)).await?;
+                tx.end_sessions(id, None, by).await?;
                 tx.commit().await?;
             }
-            Directory::Table(_) => self.set_row_password(id, now.hash, hash).await?,
+            Directory::Table(_) => self.set_row_password(id, (now.hash, hash), by).await?,
         }
         self.hooks().on_password_change(&now.user).await;
         Ok(())
@@ -348,12 +364,13 @@ impl Service {
     ///
     /// # Errors
     /// [`AccountError`].
-    pub async fn delete_account(&self, id: &UserId) -> Result<(), AccountError> {
+    pub async fn delete_account(&self, id: &UserId, by: By<'_>) -> Result<(), AccountError> {
         self.own_accounts()?;
-        let mut tx = self.store().begin().await?;
-        if !tx.delete_user(id).await? {
+        let (mut tx, by) = (self.store().begin().await?, &by.actor());
+        if !tx.delete_user(id, by).await? {
             return Err(AccountError::NotFound);
         }
+        tx.record(Entry::new(Event::UserDeleted, by).user(id)).await?;
         Ok(tx.commit().await?)
     }
 
@@ -398,21 +415,44 @@ impl Service {
 }
 
 /// Administers an account of this service's own table.
-async fn administer_own(mut tx: Tx, id: &UserId, change: AdminChange) -> Result<User, ChangeError> {
+async fn administer_own(mut tx: Tx, id: &UserId, change: AdminChange, by: &Actor) -> Result<User, ChangeError> {
     let user = tx.user(id).await?.ok_or(AccountError::NotFound)?;
     let scopes = user.scopes.union(&change.grant).difference(&change.withdraw);
     if scopes != user.scopes {
         tx.set_scopes(id, &scopes).await?;
     }
+    tx.record_all(administered(&user, &scopes, change.disabled, by)).await?;
     if let Some(disabled) = change.disabled {
         tx.set_disabled(id, disabled).await?;
         if disabled {
-            tx.end_sessions(id, None).await?;
+            tx.end_sessions(id, None, by).await?;
         }
     }
     let user = tx.user(id).await?.ok_or(AccountError::NotFound)?;
     tx.commit().await?;
     Ok(user)
+}
+
+/// What is written down of a change by an administrator: what is other than before.
+pub(super) fn administered(before: &User, scopes: &Scopes, disabled: Option<bool>, by: &Actor) -> Vec<Entry> {
+    let entry = |event| Entry::new(event, by).user(&before.id);
+    let scoped =
+        |event, scopes: &Scopes| (!scopes.is_empty()).then(|| entry(event).detail("scope", scopes.to_string()));
+    let switched = disabled.filter(|disabled| *disabled != before.disabled);
+    let switched = switched.map(|disabled| entry(if disabled { Event::UserDisabled } else { Event::UserEnabled }));
+    let granted = scoped(Event::ScopeGranted, &scopes.difference(&before.scopes));
+    let withdrawn = scoped(Event::ScopeWithdrawn, &before.scopes.difference(scopes));
+    [granted, withdrawn, switched].into_iter().flatten().collect()
+}
+
+/// What is written down of a change by its owner. Names and addresses are not kept: the account may be deleted.
+fn changed(before: &User, now: &User, by: &Actor) -> Vec<Entry> {
+    let fields = [("username", before.username != now.username), ("full_name", before.full_name != now.full_name)];
+    let fields: Vec<_> = fields.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect();
+    let email = (before.email != now.email).then(|| Entry::new(Event::EmailChanged, by).user(&now.id));
+    let others =
+        (!fields.is_empty()).then(|| Entry::new(Event::UserChanged, by).user(&now.id).detail("fields", fields));
+    [email, others].into_iter().flatten().collect()
 }
 
 fn own_names(user: &User) -> Vec<String> {

@@ -8,7 +8,8 @@ use mapae_verify::{Scopes, Subject};
 
 use super::accounts::{ChangeError, FieldError};
 use super::passwords::Verdict;
-use super::{NewPasswordError, PoolBusy, Principal, Service, TokenError};
+use super::{By, NewPasswordError, PoolBusy, Service, TokenError};
+use crate::domain::audit::{Actor, Entry, Event, Who};
 use crate::domain::client_secret::{self, Comparison, MAX_CHARS, MIN_CHARS};
 use crate::domain::scope::Admin;
 use crate::domain::session::FIRST_PARTY_CLIENT_ID;
@@ -87,7 +88,29 @@ impl Service {
     ///
     /// # Errors
     /// [`TokenError::InvalidClient`] if it is unknown or did not prove to be it.
-    pub async fn authenticate_client(&self, auth: &ClientAuth, _source: Source) -> Result<Client, TokenError> {
+    pub async fn authenticate_client(&self, auth: &ClientAuth, source: Source) -> Result<Client, TokenError> {
+        let client = self.prove_client(auth).await;
+        if let Err(TokenError::InvalidClient) = client {
+            self.note_refused_client(auth, source).await;
+        }
+        client
+    }
+
+    /// Writes down that somebody was not the client. What is no client's id is not kept: people paste anything there.
+    async fn note_refused_client(&self, auth: &ClientAuth, source: Source) {
+        let known = match ClientId::parse(&auth.id) {
+            Some(id) => self.store().cached_client(&id).await.ok().flatten(),
+            None => None,
+        };
+        let entry = Entry::new(Event::ClientRefused, &Actor::new(Who::Anonymous, source));
+        self.note(match known {
+            Some(known) => entry.client(&known.client.id).detail("reason", "wrong-secret"),
+            None => entry.detail("reason", "no-such-client"),
+        })
+        .await;
+    }
+
+    async fn prove_client(&self, auth: &ClientAuth) -> Result<Client, TokenError> {
         if auth.id == FIRST_PARTY_CLIENT_ID && auth.secrets.is_empty() {
             return Ok(self.built_in_client());
         }
@@ -146,16 +169,11 @@ impl Service {
         Ok(self.store().cached_client(&id).await?.ok_or(ClientError::NotFound)?.client.clone())
     }
 
-    /// Registers a client. If a secret was made for it, it is in the answer, and nowhere else ever again. `by` is the
-    /// administrator; `None` for the command line.
+    /// Registers a client. If a secret was made for it, it is in the answer, and nowhere else ever again.
     ///
     /// # Errors
     /// [`ClientError`] names every field that cannot be taken.
-    pub async fn add_client(
-        &self,
-        new: NewClient,
-        by: Option<&Principal>,
-    ) -> Result<(Client, Option<SecretText>), ClientError> {
+    pub async fn add_client(&self, new: NewClient, by: By<'_>) -> Result<(Client, Option<SecretText>), ClientError> {
         let id = self.check_new_client(&new)?;
         let (made, secret_hash) = match (new.client_type, new.secret) {
             (ClientType::Public, _) => (None, None),
@@ -175,14 +193,14 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
-        let mut tx = self.begin_clients(by).await?;
+        let mut tx = self.begin_by(by, Admin::NAME).await?;
         if tx.client(&client.id).await?.is_some() {
             return Err(ClientError::Taken);
         }
         let registered = RegisteredClient { client, secret_hash };
         tx.insert_client(&registered).await?;
+        tx.record(Entry::new(Event::ClientAdded, &by.actor()).client(&registered.client.id)).await?;
         tx.commit().await?;
-        tracing::info!(client = %registered.client.id, "client registered");
         Ok((registered.client, made))
     }
 
@@ -195,7 +213,7 @@ impl Service {
         &self,
         id: &str,
         secret: Option<SecretText>,
-        by: Option<&Principal>,
+        by: By<'_>,
     ) -> Result<Option<SecretText>, ClientError> {
         let mut errors = Vec::new();
         check_secret(secret.as_ref(), &mut errors);
@@ -207,12 +225,12 @@ impl Service {
             return Err(ClientError::Public);
         }
         let (made, hash) = self.client_secret(secret).await?;
-        let mut tx = self.begin_clients(by).await?;
+        let mut tx = self.begin_by(by, Admin::NAME).await?;
         if !tx.set_client_secret(&client.id, &hash).await? {
             return Err(ClientError::NotFound);
         }
+        tx.record(Entry::new(Event::ClientSecretRotated, &by.actor()).client(&client.id)).await?;
         tx.commit().await?;
-        tracing::info!(client = %client.id, "client has another secret");
         Ok(made)
     }
 
@@ -220,11 +238,11 @@ impl Service {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn remove_client(&self, id: &str, by: Option<&Principal>) -> Result<(), ClientError> {
+    pub async fn remove_client(&self, id: &str, by: By<'_>) -> Result<(), ClientError> {
         let id = ClientId::parse(id).ok_or(ClientError::NotFound)?;
-        let mut tx = self.begin_clients(by).await?;
+        let (mut tx, actor) = (self.begin_by(by, Admin::NAME).await?, by.actor());
         let client = tx.client(&id).await?.ok_or(ClientError::NotFound)?.client;
-        tx.end(Sessions::OfClient(&id), EndReason::Client).await?;
+        tx.end(Sessions::OfClient(&id), EndReason::Client, &actor).await?;
         if let Ok(subject) = Subject::client(id.as_str())
             && client.may(GrantType::ClientCredentials)
         {
@@ -236,16 +254,9 @@ impl Service {
             tx.revoke(vec![NewRevocation::subject(subject.as_str(), now, last)]).await?;
         }
         tx.delete_client(&id).await?;
+        tx.record(Entry::new(Event::ClientRemoved, &actor).client(&id)).await?;
         tx.commit().await?;
-        tracing::info!(client = %id, "client removed");
         Ok(())
-    }
-
-    async fn begin_clients(&self, by: Option<&Principal>) -> Result<Tx, ChangeError> {
-        match by {
-            Some(admin) => self.begin_as(admin, Admin::NAME).await,
-            None => Ok(self.store().begin().await?),
-        }
     }
 
     /// The secret to show, if it was made here, and what is stored of it.

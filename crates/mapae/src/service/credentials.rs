@@ -5,6 +5,7 @@ use mapae_password::{HashText, Password};
 use super::directory::Found;
 use super::passwords::Verdict;
 use super::{NewPasswordError, PoolBusy, Service};
+use crate::domain::audit::{Actor, Entry, Event};
 use crate::domain::{SecretText, Session, User, UserId};
 use crate::store::{StoreError, Tx};
 
@@ -24,6 +25,8 @@ pub(crate) struct Proven {
     /// The stored hash that the password was compared with.
     pub(super) hash: HashText,
     pub(super) password: Password,
+    /// Who gave it, and from where.
+    pub(super) by: Actor,
 }
 
 /// Why a password was not accepted.
@@ -47,10 +50,12 @@ pub(super) fn given(password: &SecretText) -> Option<Password> {
 
 impl Service {
     /// Checks a password: look-up, then [`Passwords::check`](super::Passwords::check), which makes every refusal alike.
+    /// What is refused is written down as `by`'s.
     pub(crate) async fn check_password(
         &self,
         claimant: Claimant<'_>,
         password: &Password,
+        by: Actor,
     ) -> Result<Proven, CredentialError> {
         let found = match claimant {
             Claimant::Login(login) => self.found_by_login(login).await?,
@@ -60,7 +65,8 @@ impl Service {
         let stored = found.as_ref().map(|found| &found.hash);
         match (self.0.passwords.check(stored, may_sign_in, password).await?, found) {
             (Verdict::Accepted { needs_rehash }, Some(Found { user, hash, .. })) => {
-                let mut proven = Proven { user, hash, password: password.clone() };
+                let by = by.known_as(&user.id);
+                let mut proven = Proven { user, hash, password: password.clone(), by };
                 // A rehash may wait for another sign-in: what keeps it from happening does not refuse a right password.
                 if needs_rehash
                     && self.abilities().rehashes
@@ -70,8 +76,26 @@ impl Service {
                 }
                 Ok(proven)
             }
-            (Verdict::Accepted { .. } | Verdict::Refused, _) => Err(CredentialError::Refused),
+            (Verdict::Accepted { .. } | Verdict::Refused, found) => {
+                let reason = match &found {
+                    None => "no-such-account",
+                    Some(found) if found.user.disabled => "disabled",
+                    Some(_) => "wrong-password",
+                };
+                let event = match claimant {
+                    Claimant::Login(_) => Event::SignInRefused,
+                    Claimant::Account(_) => Event::PasswordRefused,
+                };
+                let entry = Entry::new(event, &by).maybe_user(found.as_ref().map(|found| &found.user.id));
+                self.note(entry.detail("reason", reason)).await;
+                Err(CredentialError::Refused)
+            }
         }
+    }
+
+    /// Writes down that a sign-in was refused whose password was right a moment ago.
+    pub(super) async fn note_refused(&self, by: &Actor, user: &UserId, reason: &str) {
+        self.note(Entry::new(Event::SignInRefused, by).user(user).detail("reason", reason)).await;
     }
 
     /// Replaces a weak or deprecated hash, once, and never over a change that somebody else made meanwhile.
@@ -132,7 +156,7 @@ impl Service {
             return Ok(());
         }
         let mut tx = self.store().begin().await?;
-        tx.end_session(&session.id).await?;
+        tx.end_session(&session.id, &Actor::system()).await?;
         tx.commit().await?;
         Err(CredentialError::Refused)
     }

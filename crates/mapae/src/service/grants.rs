@@ -6,11 +6,12 @@ use mapae_verify::{Scopes, Subject};
 use serde_json::Map;
 
 use super::clients::ClientAuth;
-use super::credentials::{self, Claimant, Proven};
+use super::credentials::Proven;
 use super::tokens::{Holder, NewSession};
 use super::{CredentialError, IssueError, PoolBusy, Service, SignInError, TokenResponse};
+use crate::domain::audit::{Actor, Entry, Event, Who};
 use crate::domain::session::REFRESH_GRACE;
-use crate::domain::{Client, EndReason, GrantType, Presented, RefreshState, SecretText, Sender, Session, User};
+use crate::domain::{Client, EndReason, GrantType, Presented, RefreshState, SecretText, Sender, Session, Source, User};
 use crate::store::{Advance, Sessions, StoreError, Tx};
 
 /// A request for tokens.
@@ -141,8 +142,14 @@ impl Service {
         loop {
             allowed(&client).ok_or(TokenError::UnauthorizedClient)?;
             let authorized = match &request.grant {
-                GrantRequest::Password { username, password } => self.by_password(username, password).await?,
-                GrantRequest::RefreshToken(token) => self.by_refresh_token(&client, token).await?,
+                GrantRequest::Password { username, password } => {
+                    let source = request.sender.source;
+                    let (tx, proven) = self.begin_sign_in(username, password, &client, source).await?;
+                    Authorized { tx, whom: Whom::Person(Box::new(proven)) }
+                }
+                GrantRequest::RefreshToken(token) => {
+                    self.by_refresh_token(&client, token, request.sender.source).await?
+                }
                 GrantRequest::ClientCredentials => Authorized { tx: self.store().begin().await?, whom: Whom::Client },
             };
             // The client was looked up before the transaction began, perhaps from memory.
@@ -154,15 +161,13 @@ impl Service {
         }
     }
 
-    async fn by_password(&self, username: &str, password: &SecretText) -> Result<Authorized, TokenError> {
-        let password = credentials::given(password).ok_or(CredentialError::Refused)?;
-        let mut proven = self.check_password(Claimant::Login(username), &password).await?;
-        let tx = self.begin_proven(&mut proven).await?;
-        Ok(Authorized { tx, whom: Whom::Person(Box::new(proven)) })
-    }
-
     /// The table of the book's "Sessions and tokens".
-    async fn by_refresh_token(&self, client: &Client, token: &SecretText) -> Result<Authorized, TokenError> {
+    async fn by_refresh_token(
+        &self,
+        client: &Client,
+        token: &SecretText,
+        source: Source,
+    ) -> Result<Authorized, TokenError> {
         let token = self.0.keys.refresh_key().read(token.expose()).ok_or(NOT_OURS)?;
         // Whose it is does not change, so that much may be read before the transaction begins.
         let owner = self.store().session_by_id(&token.session).await?.ok_or(NOT_OURS)?.user_id;
@@ -175,7 +180,10 @@ impl Service {
         let state = session.refreshable(self.now()).ok_or(OVER)?;
         let judged = state.judge(token.generation, self.now());
         if judged == Presented::Reused {
-            tx.end(Sessions::One(&session.id), EndReason::Reuse).await?;
+            // Whose hand it was in is what nobody knows.
+            let by = Actor::new(Who::Anonymous, source).by_client(client.id.as_str()).in_session(&session.id);
+            tx.record(Entry::new(Event::RefreshTokenReused, &by).user(&session.user_id)).await?;
+            tx.end(Sessions::One(&session.id), EndReason::Reuse, &Actor::new(Who::System, source)).await?;
             // The end of the session stays although the request is refused.
             tx.commit().await?;
             tracing::warn!(
@@ -214,13 +222,19 @@ impl Service {
             }
             Whom::Person(_) | Whom::Client => catalogue.grant(&request.scope, held, &client.scopes),
         };
+        let source = request.sender.source;
         if scope.is_empty() && !request.scope.is_empty() {
+            drop(tx);
+            if let Whom::Person(proven) = &whom {
+                self.note_refused(&proven.by, &proven.user.id, "no-scope").await;
+            }
             return Err(NOTHING_LEFT);
         }
         match whom {
             Whom::Person(proven) => {
                 let (device, refresh) = (&request.sender.device(), client.may(GrantType::RefreshToken));
-                let new = NewSession { user: &proven.user, client, scope, device, refresh };
+                let (user, event, by) = (&proven.user, Event::SignInSucceeded, &proven.by);
+                let new = NewSession { user, client, scope, device, refresh, event, by };
                 let session = self.begin_session(tx, new).await?;
                 Ok(Some(self.first_tokens(&proven, &session, client).await?))
             }
@@ -230,6 +244,11 @@ impl Service {
                 if let Some((advance, until)) = self.advance(&session, state, presented, client) {
                     if !tx.advance_session(&session.id, advance).await? {
                         return Ok(None);
+                    }
+                    if presented.0 == Presented::Ahead {
+                        let by = Actor::new(Who::User(user.id.clone()), source).by_client(client.id.as_str());
+                        let by = by.in_session(&session.id);
+                        tx.record(Entry::new(Event::RefreshTokenAhead, &by).user(&user.id)).await?;
                     }
                     tx.commit().await?;
                     (session.refresh, expires_at) = (Some(advance.to), until);
@@ -252,7 +271,11 @@ impl Service {
                 drop(tx);
                 let subject = Subject::client(client.id.as_str()).map_err(|_| TokenError::InvalidClient)?;
                 let holder = Holder { subject, client, sid: None, extra: Map::new() };
-                Ok(Some(self.access_token(holder, scope, self.now() + self.access_lifetime(client))?))
+                let tokens = self.access_token(holder, scope, self.now() + self.access_lifetime(client))?;
+                let by = Actor::new(Who::Client(client.id.to_string()), source).by_client(client.id.as_str());
+                let entry = Entry::new(Event::ClientTokenIssued, &by).client(&client.id);
+                self.note(entry.detail("scope", tokens.scope.to_string())).await;
+                Ok(Some(tokens))
             }
         }
     }

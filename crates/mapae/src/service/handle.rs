@@ -10,7 +10,7 @@ use super::account::{Account, Known, TableAuthority};
 use super::builder::Builder;
 use super::stateless::StatelessBuilder;
 use super::user_store::{StoredUser, UserStore, UserTable};
-use super::{AuthenticateError, IssueError, NewPasswordError, Service, SignInError, StartError, TokenResponse};
+use super::{AuthenticateError, By, IssueError, NewPasswordError, Service, SignInError, StartError, TokenResponse};
 use crate::domain::{BaseUrl, MasterKey, SecretText, Sender, User, UserId};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
@@ -122,7 +122,7 @@ impl<U: StoredUser> Mapae<U> {
         match &self.0 {
             TableAuthority::Service(service) => {
                 let id = UserId::new(user.id()).ok_or(IssueError::NoSuchUser)?;
-                service.mint(&id, requested).await
+                service.mint(&id, requested, By::System).await
             }
             TableAuthority::Stateless(stateless) => Ok(stateless.issue(user, requested)?),
         }

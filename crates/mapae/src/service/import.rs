@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 use mapae_password::{HashError, HashText};
 use mapae_verify::{ScopeError, Scopes};
 
-use super::Service;
+use super::{By, Service};
+use crate::domain::audit::{Entry, Event};
 use crate::domain::email::EmailAddressError;
 use crate::domain::scope::ScopeCatalogueError;
 use crate::domain::user::{self, FullNameError, NewUser};
 use crate::domain::user_name::UserNameError;
 use crate::domain::{EmailAddress, UserId, UserName};
-use crate::store::{Identity, ImportedUser, StoreError};
+use crate::store::{Identity, ImportedUser, Stamped, StoreError};
 
 /// An account as another system wrote it down.
 #[derive(Clone, Debug)]
@@ -84,10 +85,61 @@ pub enum ImportRefusal {
     IdTaken,
 }
 
+/// An import, of any number of batches: one row in the audit trail, with counts that grow with each of them.
+#[derive(Debug)]
+pub struct ImportRun {
+    entry: Entry,
+    /// With the time at which it began.
+    row: Stamped,
+    counts: ImportCounts,
+}
+
+/// What became of the rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportCounts {
+    /// Accounts that were made.
+    pub imported: u64,
+    /// Those that were there already.
+    pub already_there: u64,
+    /// Rows that were refused.
+    pub refused: u64,
+}
+
+impl ImportRun {
+    /// Counts a row that could not even be read.
+    pub const fn unreadable(&mut self) {
+        self.counts.refused += 1;
+    }
+
+    /// What became of all rows so far.
+    pub const fn counts(&self) -> ImportCounts {
+        self.counts
+    }
+}
+
+impl ImportCounts {
+    fn with<'a>(mut self, outcomes: impl IntoIterator<Item = &'a ImportOutcome>) -> Self {
+        for outcome in outcomes {
+            match outcome {
+                ImportOutcome::Imported => self.imported += 1,
+                ImportOutcome::AlreadyThere => self.already_there += 1,
+                ImportOutcome::Refused(_) => self.refused += 1,
+            }
+        }
+        self
+    }
+}
+
 /// How often a batch is begun when somebody else takes one of its names meanwhile.
 const ATTEMPTS: usize = 3;
 
 impl Service {
+    /// Begins an import.
+    pub fn begin_import(&self, by: By<'_>) -> ImportRun {
+        let entry = Entry::new(Event::UsersImported, &by.actor());
+        ImportRun { row: self.store().stamp(entry.clone()), entry, counts: ImportCounts::default() }
+    }
+
     /// Makes the accounts of these rows in one transaction, except those that are there already and those that are
     /// refused; what became of each, in order. A thousand rows at a time are a good measure.
     ///
@@ -95,15 +147,21 @@ impl Service {
     ///
     /// # Errors
     /// [`StoreError`] if the database fails; then none was made.
-    pub async fn import_accounts(&self, rows: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+    pub async fn import_accounts(
+        &self,
+        run: &mut ImportRun,
+        rows: Vec<ImportRow>,
+    ) -> Result<Vec<ImportOutcome>, StoreError> {
         let read: Vec<Result<Candidate, ImportRefusal>> = rows.into_iter().map(|row| self.read_row(row)).collect();
+        run.counts.refused += read.iter().filter(|row| row.is_err()).count() as u64;
         let mut attempt = 1;
         let decided = loop {
-            match self.import_batch(&read).await {
+            match self.import_batch(run, &read).await {
                 Err(StoreError::UsernameTaken | StoreError::EmailTaken) if attempt < ATTEMPTS => attempt += 1,
                 decided => break decided?,
             }
         };
+        run.counts = run.counts.with(&decided);
         // Those that could be read were decided on, in the same order.
         let mut decided = decided.into_iter();
         Ok(read
@@ -115,7 +173,11 @@ impl Service {
             .collect())
     }
 
-    async fn import_batch(&self, rows: &[Result<Candidate, ImportRefusal>]) -> Result<Vec<ImportOutcome>, StoreError> {
+    async fn import_batch(
+        &self,
+        run: &ImportRun,
+        rows: &[Result<Candidate, ImportRefusal>],
+    ) -> Result<Vec<ImportOutcome>, StoreError> {
         let rows: Vec<&Candidate> = rows.iter().flatten().collect();
         let users = || rows.iter().map(|row| &row.account.user);
         let ids: Vec<_> = users().map(|user| &user.id).collect();
@@ -138,6 +200,9 @@ impl Service {
             outcomes.push(outcome);
         }
         tx.insert_users(accounts).await?;
+        let ImportCounts { imported, already_there, refused } = run.counts.with(&outcomes);
+        let entry = run.entry.clone().detail("imported", imported).detail("already_there", already_there);
+        tx.record_progress(&run.row, &entry.detail("refused", refused)).await?;
         tx.commit().await?;
         Ok(outcomes)
     }

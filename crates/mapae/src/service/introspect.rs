@@ -6,6 +6,7 @@ use mapae_verify::{Claims, Scopes, VerifiedToken, VerifierBuilder, VerifyError, 
 
 use super::clients::ClientAuth;
 use super::{AuthenticateError, Service, TokenError};
+use crate::domain::audit::{Actor, Entry, Event, Who};
 use crate::domain::{Client, ClientType, EndReason, GrantType, Presented, SecretText, Source};
 use crate::store::{NewRevocation, Sessions, StoreError};
 
@@ -127,13 +128,14 @@ impl Service {
     /// [`RevokeError`].
     pub async fn revoke(&self, auth: &ClientAuth, token: &SecretText, source: Source) -> Result<(), RevokeError> {
         let client = self.authenticate_client(auth, source).await?;
+        let by = Actor::new(Who::Client(client.id.to_string()), source).by_client(client.id.as_str());
         if let Some(refresh) = self.0.keys.refresh_key().read(token.expose()) {
             let mut tx = self.store().begin().await?;
             let Some(session) = tx.session(&refresh.session).await? else { return Ok(()) };
             if session.client_id != client.id.as_str() {
                 return Err(RevokeError::NotYours);
             }
-            tx.end(Sessions::One(&session.id), EndReason::SignedOut).await?;
+            tx.end(Sessions::One(&session.id), EndReason::SignedOut, &by).await?;
             return Ok(tx.commit().await?);
         }
         let Ok(claims) = self.verify_for_anyone(token.expose()) else { return Ok(()) };
@@ -147,9 +149,14 @@ impl Service {
         }
         match &claims.sid {
             Some(session) if tx.revoked_tokens().await? >= MOST_SINGLE_TOKENS => {
-                tx.end(Sessions::One(session), EndReason::SignedOut).await?;
+                tx.end(Sessions::One(session), EndReason::SignedOut, &by).await?;
             }
-            Some(_) | None => tx.revoke(vec![NewRevocation::token(&claims.jti, expires_at)]).await?,
+            Some(_) | None => {
+                tx.revoke(vec![NewRevocation::token(&claims.jti, expires_at)]).await?;
+                let entry =
+                    Entry { subject: Some(claims.sub.as_str().to_owned()), ..Entry::new(Event::TokenRevoked, &by) };
+                tx.record(Entry { session: claims.sid.clone(), ..entry }.detail("jti", claims.jti.as_str())).await?;
+            }
         }
         Ok(tx.commit().await?)
     }

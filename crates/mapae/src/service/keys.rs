@@ -8,7 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use mapae_verify::{Algorithm, Clock, Jwk, JwkSet, KeySet, SharedKeys, SigningKey, VerificationKey};
 use zeroize::Zeroizing;
 
-use super::{Service, StartError};
+use super::{By, Service, StartError};
+use crate::domain::audit::{Entry, Event};
 use crate::domain::refresh_token::RefreshKey;
 use crate::domain::secret::WrapUse;
 use crate::domain::{KeyState, MasterKey, Rng, SigningKeyRecord};
@@ -193,7 +194,7 @@ impl Service {
     ///
     /// # Errors
     /// [`RotateError`] says when it will be possible.
-    pub async fn rotate_keys(&self, at_once: bool) -> Result<(), RotateError> {
+    pub async fn rotate_keys(&self, at_once: bool, by: By<'_>) -> Result<(), RotateError> {
         if let Signing::SharedSecret(..) = self.settings().signing {
             return Err(RotateError::SharedSecret);
         }
@@ -220,6 +221,11 @@ impl Service {
             None => insert(&mut tx, algorithm, KeyState::Active, &keys.master, keys.rng.as_ref(), now).await?,
         }
         insert(&mut tx, algorithm, KeyState::Next, &keys.master, keys.rng.as_ref(), now).await?;
+        let signing = tx.signing_keys().await?;
+        let signing = signing.iter().find(|key| key.algorithm == algorithm && key.state == KeyState::Active);
+        if let Some(signing) = signing {
+            tx.record(Entry::new(Event::KeyRotated, &by.actor()).key(&signing.kid).detail("at_once", at_once)).await?;
+        }
         tx.commit().await?;
         Ok(self.reload_keys().await?)
     }
@@ -230,7 +236,7 @@ impl Service {
     ///
     /// # Errors
     /// [`RevokeKeyError`].
-    pub async fn revoke_key(&self, kid: &str) -> Result<(), RevokeKeyError> {
+    pub async fn revoke_key(&self, kid: &str, by: By<'_>) -> Result<(), RevokeKeyError> {
         let keys = &self.0.keys;
         let now = self.now();
         let mut tx = self.store().begin().await?;
@@ -254,6 +260,7 @@ impl Service {
                 ensure_feed_key(&mut tx, &keys.master, keys.rng.as_ref(), now).await?;
             }
         }
+        tx.record(Entry::new(Event::KeyRevoked, &by.actor()).key(kid)).await?;
         tx.commit().await?;
         tracing::warn!(kid, "signing key revoked");
         Ok(self.reload_keys().await?)

@@ -6,9 +6,10 @@ use aws_lc_rs::hmac;
 use mapae_password::HashText;
 use mapae_verify::Scopes;
 
-use super::accounts::{AccountError, AdminChange, ChangeError, FieldError, NewAccount};
+use super::accounts::{AccountError, AdminChange, ChangeError, FieldError, NewAccount, administered};
 use super::directory::{Abilities, Account, Directory, Found};
 use super::{Service, StartError};
+use crate::domain::audit::{Actor, Entry, Event};
 use crate::domain::secret::WrapUse;
 use crate::domain::{EmailAddress, MasterKey, Rng, User, UserId, UserMapping, UserName};
 use crate::store::{MappedUser, NewMappedUser, Store, StoreError, Tx};
@@ -163,7 +164,12 @@ impl Service {
                 let seen = user.fingerprint.is_some();
                 tx.note_fingerprint(id, at.fingerprint(&user, &user.hash)).await?;
                 tx.user_changed(id).await?;
-                let ended = tx.end_sessions(id, None).await?;
+                let other = Actor::system();
+                if seen && matches!(since, Since::PasswordChanged) {
+                    let entry = Entry::new(Event::PasswordChanged, &other).user(id);
+                    tx.record(entry.detail("elsewhere", true)).await?;
+                }
+                let ended = tx.end_sessions(id, None, &other).await?;
                 if seen {
                     tracing::info!(user = %id, sessions = ended, "another application changed the password");
                 }
@@ -243,20 +249,21 @@ impl Service {
         at: &MappedUsers,
         (username, email): (Option<UserName>, Option<EmailAddress>),
         full_name: Option<String>,
-        hash: HashText,
-        scopes: Scopes,
+        (hash, scopes): (HashText, Scopes),
+        (made, by): (Event, &Actor),
     ) -> Result<User, AccountError> {
         let (id, random) = (self.ids().uuid_v7(), self.ids().random());
         let mut tx = self.store().begin().await?;
         let id =
             tx.insert_mapped_user(&at.mapping, NewMappedUser { username, email, full_name, hash, id, random }).await?;
         // The id may have been somebody's who is gone.
-        tx.end_sessions(&id, None).await?;
+        tx.end_sessions(&id, None, by).await?;
         let granted = (scopes != self.settings().default_scopes).then_some(&scopes);
         tx.set_shared_scopes(&id, granted).await?;
         let user = tx.mapped_user(&at.mapping, &id).await?.ok_or(AccountError::NotFound)?;
         tx.note_fingerprint(&id, at.fingerprint(&user, &user.hash)).await?;
         let user = tx.mapped_user(&at.mapping, &id).await?.ok_or(AccountError::NotFound)?;
+        tx.record(Entry::new(made, by).user(&id)).await?;
         tx.commit().await?;
         Ok(at.found(user, &self.settings().default_scopes).user)
     }
@@ -268,6 +275,7 @@ impl Service {
         mut tx: Tx,
         id: &UserId,
         change: AdminChange,
+        by: &Actor,
     ) -> Result<User, ChangeError> {
         if change.disabled.is_some() {
             self.can(|table| table.sets_active)?;
@@ -278,10 +286,11 @@ impl Service {
         if scopes != user.scopes {
             tx.set_shared_scopes(id, Some(&scopes)).await?;
         }
+        tx.record_all(administered(&user, &scopes, change.disabled, by)).await?;
         if let Some(disabled) = change.disabled {
             tx.set_mapped_active(&at.mapping, id, !disabled).await?;
             if disabled {
-                tx.end_sessions(id, None).await?;
+                tx.end_sessions(id, None, by).await?;
             }
         }
         tx.user_changed(id).await?;

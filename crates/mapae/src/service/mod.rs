@@ -3,6 +3,7 @@
 pub mod account;
 mod account_error;
 pub mod accounts;
+mod audit;
 mod authenticate;
 mod bearer;
 mod breached;
@@ -34,9 +35,11 @@ mod user_table;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use mapae_verify::Clock;
 
+use audit::AuditWriter;
+pub use audit::By;
 pub use authenticate::{AuthenticateError, Principal};
 pub use bearer::Bearer;
 pub use breached::{BreachedFileError, BreachedPasswordFile};
@@ -86,6 +89,7 @@ struct Inner {
     verifier: mapae_verify::Verifier,
     blocked_origins: Noted,
     feed: feed::FeedCache,
+    waiting: audit::Waiting,
 }
 
 impl std::fmt::Debug for Service {
@@ -204,19 +208,20 @@ impl Service {
             verifier,
             blocked_origins,
             feed: feed::FeedCache::default(),
+            waiting: audit::Waiting::default(),
         })))
     }
 
-    /// Follows what other processes change, removes keys that are gone, and measures how late refused sign-ins must be
-    /// answered, until the guard is dropped. A server calls this once; short commands do without, and then nothing is
-    /// read from caches.
+    /// Follows what other processes change, removes keys that are gone, measures how late refused sign-ins must be
+    /// answered, and gathers what they leave in the audit trail, until the guard is stopped or dropped. A server calls
+    /// this once; short commands do without, and then nothing is read from caches.
     ///
     /// # Errors
     /// [`StoreError`] if the database does not answer.
     pub async fn watch(&self) -> Result<Background, StoreError> {
         // Before the log is followed, so that no change falls between.
         let changed = self.store().keys_changed();
-        let store = self.0.store.watch().await?;
+        let store = self.0.store.watch(self.audit_retention()).await?;
         let service = self.clone();
         let keys = tokio::spawn(async move { service.follow_keys(changed).await });
         let sampled = self.clone();
@@ -226,7 +231,7 @@ impl Service {
                 Vec::new()
             })
         });
-        Ok(Background { _store: store, tasks: [keys, priming.await] })
+        Ok(Background { _store: store, tasks: [keys, priming.await], audit: Some(self.write_audit()) })
     }
 
     /// The settings that the service runs with.
@@ -266,6 +271,12 @@ impl Service {
         &self.0.blocked_origins
     }
 
+    /// How long rows of the audit trail are kept; `None` for good.
+    fn audit_retention(&self) -> Option<TimeDelta> {
+        let days = self.settings().audit_retention_days;
+        (days > 0).then(|| TimeDelta::days(days.into()))
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         crate::store::now_utc(self.0.clock.as_ref())
     }
@@ -276,6 +287,17 @@ impl Service {
 pub struct Background {
     _store: WatchGuard,
     tasks: [tokio::task::JoinHandle<()>; 2],
+    audit: Option<AuditWriter>,
+}
+
+impl Background {
+    /// Stops it, when everything that waited for the audit trail is written. Dropping it writes that too, without
+    /// anybody who waits: the database may be closed by then.
+    pub async fn stop(mut self) {
+        if let Some(audit) = self.audit.take() {
+            audit.stop().await;
+        }
+    }
 }
 
 impl Drop for Background {

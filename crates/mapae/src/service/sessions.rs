@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::accounts::{AccountError, ChangeError};
-use super::{Principal, Service};
+use super::{By, Principal, Service};
 use crate::domain::scope::{Admin, Me};
 use crate::domain::{DeclaredScope, EndReason, Session, UserId};
 use crate::store::{Sessions, StoreError};
@@ -59,7 +59,7 @@ impl Service {
     /// [`StoreError`] if the database fails.
     pub async fn sign_out(&self, principal: &Principal) -> Result<(), StoreError> {
         let mut tx = self.store().begin().await?;
-        tx.end(Sessions::One(&principal.session.id), EndReason::SignedOut).await?;
+        tx.end(Sessions::One(&principal.session.id), EndReason::SignedOut, &principal.actor()).await?;
         tx.commit().await
     }
 
@@ -70,7 +70,7 @@ impl Service {
     pub async fn end_own_session(&self, principal: &Principal, id: &str) -> Result<(), EndSessionError> {
         let mut tx = self.begin_as(principal, Me::NAME).await?;
         let one = Sessions::OneOf { user: &principal.user.id, id };
-        if tx.end(one, EndReason::SignedOut).await? == 0 {
+        if tx.end(one, EndReason::SignedOut, &principal.actor()).await? == 0 {
             return Err(EndSessionError::NotFound);
         }
         Ok(tx.commit().await?)
@@ -83,7 +83,7 @@ impl Service {
     pub async fn end_other_sessions(&self, principal: &Principal) -> Result<(), ChangeError> {
         let mut tx = self.begin_as(principal, Me::NAME).await?;
         let others = Sessions::Of { user: &principal.user.id, except: Some(&principal.session.id) };
-        tx.end(others, EndReason::SignedOut).await?;
+        tx.end(others, EndReason::SignedOut, &principal.actor()).await?;
         Ok(tx.commit().await?)
     }
 
@@ -112,28 +112,26 @@ impl Service {
             Some(id) => Sessions::OneOf { user, id },
             None => Sessions::Of { user, except: None },
         };
-        let ended = tx.end(which, EndReason::Administrator).await?;
+        let ended = tx.end(which, EndReason::Administrator, &by.actor()).await?;
         if id.is_some() && ended == 0 {
             return Err(EndSessionError::NotFound);
         }
-        tx.commit().await?;
-        tracing::info!(%user, ended, by = %by.user.id, "sessions ended by an administrator");
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
-    /// Ends sessions, for the command line; how many.
+    /// Ends sessions, whoever's they are; how many.
     ///
     /// # Errors
-    /// [`StoreError`] if the database fails.
-    pub async fn end_sessions(&self, ending: &Ending) -> Result<usize, StoreError> {
-        let mut tx = self.store().begin().await?;
+    /// [`ChangeError`].
+    pub async fn end_sessions(&self, ending: &Ending, by: By<'_>) -> Result<usize, ChangeError> {
+        let mut tx = self.begin_by(by, Admin::NAME).await?;
         let which = match ending {
             Ending::Session(id) => Sessions::One(id),
             Ending::Of(user) => Sessions::Of { user, except: None },
             Ending::BegunBefore(time) => Sessions::BegunBefore(*time),
             Ending::All => Sessions::All,
         };
-        let ended = tx.end(which, EndReason::Administrator).await?;
+        let ended = tx.end(which, EndReason::Administrator, &by.actor()).await?;
         tx.commit().await?;
         Ok(ended)
     }

@@ -9,11 +9,12 @@ use std::panic::resume_unwind;
 use mapae_password::HashText;
 use tracing::Instrument;
 
-use super::accounts::{AccountError, AdminChange, ChangeError};
+use super::accounts::{AccountError, AdminChange, ChangeError, administered};
 use super::credentials::Proven;
 use super::directory::{Abilities, found};
 use super::user_store::{Inserted, NewStoredUser};
 use super::{Principal, Service};
+use crate::domain::audit::{Actor, Entry, Event};
 use crate::domain::{User, UserId};
 use crate::store::StoreError;
 
@@ -25,8 +26,8 @@ impl Service {
 
     /// Makes a user. Sessions that are under the id already are somebody's who had it before, as SQLite gives the id of a
     /// deleted row away again unless told otherwise.
-    pub(super) async fn insert_row(&self, new: NewStoredUser) -> Result<User, AccountError> {
-        let service = self.clone();
+    pub(super) async fn insert_row(&self, new: NewStoredUser, made: Event, by: &Actor) -> Result<User, AccountError> {
+        let (service, by) = (self.clone(), by.clone());
         to_its_end(async move {
             let table = service.directory().table().ok_or(AccountError::NotHere)?;
             let user = match table.insert(new).ok_or(AccountError::NotHere)?.await? {
@@ -34,7 +35,9 @@ impl Service {
                 Inserted::UsernameTaken => return Err(AccountError::UsernameTaken),
                 Inserted::EmailTaken => return Err(AccountError::EmailTaken),
             };
-            service.row_changed(&user.id, true, None).await?;
+            service
+                .row_changed(&user.id, Some(Ends { except: None }), vec![Entry::new(made, &by).user(&user.id)], &by)
+                .await?;
             Ok(user)
         })
         .await
@@ -51,8 +54,8 @@ impl Service {
         let (service, principal, old) = (self.clone(), principal.clone(), proven.hash.clone());
         let id = principal.user.id.clone();
         let first = to_its_end({
-            let (service, id, keep, new) = (service.clone(), id.clone(), principal.session.id.clone(), new.clone());
-            async move { service.swap_row_hash(&id, &old, &new, Some(&keep)).await }
+            let (service, id, by, new) = (service.clone(), id.clone(), principal.clone(), new.clone());
+            async move { service.swap_row_hash(&id, &old, &new, Some(&by.session.id), &by.actor()).await }
         });
         if first.await? {
             return Ok(());
@@ -61,14 +64,22 @@ impl Service {
         // hash is no such change. This refuses a password that is right no more.
         drop(self.begin_own(&principal, proven).await?);
         let old = proven.hash.clone();
-        let second = async move { service.swap_row_hash(&id, &old, &new, Some(&principal.session.id)).await };
+        let second = async move {
+            let keep = Some(principal.session.id.as_str());
+            service.swap_row_hash(&id, &old, &new, keep, &principal.actor()).await
+        };
         if to_its_end(second).await? { Ok(()) } else { Err(AccountError::Changed.into()) }
     }
 
     /// Replaces somebody's password and ends every session.
-    pub(super) async fn set_row_password(&self, id: &UserId, old: HashText, new: HashText) -> Result<(), AccountError> {
-        let (service, id) = (self.clone(), id.clone());
-        let swapped = to_its_end(async move { service.swap_row_hash(&id, &old, &new, None).await }).await?;
+    pub(super) async fn set_row_password(
+        &self,
+        id: &UserId,
+        (old, new): (HashText, HashText),
+        by: &Actor,
+    ) -> Result<(), AccountError> {
+        let (service, id, by) = (self.clone(), id.clone(), by.clone());
+        let swapped = to_its_end(async move { service.swap_row_hash(&id, &old, &new, None, &by).await }).await?;
         if swapped { Ok(()) } else { Err(AccountError::Changed) }
     }
 
@@ -79,46 +90,67 @@ impl Service {
         old: &HashText,
         new: &HashText,
         except: Option<&str>,
+        by: &Actor,
     ) -> Result<bool, AccountError> {
         if !self.swap_password_hash(id, old, new).await? {
             return Ok(false);
         }
-        self.row_changed(id, true, except).await?;
+        let entry = Entry::new(Event::PasswordChanged, by).user(id);
+        self.row_changed(id, Some(Ends { except }), vec![entry], by).await?;
         Ok(true)
     }
 
     /// Administers a user of the application's own table, whose scopes only the application changes.
-    pub(super) async fn administer_row(&self, id: &UserId, change: AdminChange) -> Result<User, ChangeError> {
+    pub(super) async fn administer_row(
+        &self,
+        id: &UserId,
+        change: AdminChange,
+        by: &Actor,
+    ) -> Result<User, ChangeError> {
         let user = self.account_by_id(id).await?;
         if user.scopes.union(&change.grant).difference(&change.withdraw) != user.scopes {
             return Err(AccountError::NotHere.into());
         }
         let Some(disabled) = change.disabled else { return Ok(user) };
-        let (service, changed) = (self.clone(), id.clone());
+        let (service, changed, by) = (self.clone(), id.clone(), by.clone());
+        let entries = administered(&user, &user.scopes, change.disabled, &by);
         to_its_end(async move {
             let table = service.directory().table().ok_or(AccountError::NotHere)?;
             if !table.set_active(changed.as_str(), !disabled).ok_or(AccountError::NotHere)?.await? {
                 return Err(AccountError::NotFound);
             }
-            Ok(service.row_changed(&changed, disabled, None).await?)
+            let ends = disabled.then_some(Ends { except: None });
+            Ok(service.row_changed(&changed, ends, entries, &by).await?)
         })
         .await?;
         Ok(self.account_by_id(id).await?)
     }
 
-    /// Makes every process forget the row, and ends its sessions but `except` if they are to end.
-    async fn row_changed(&self, id: &UserId, ends: bool, except: Option<&str>) -> Result<(), StoreError> {
+    /// Makes every process forget the row, writes down what `by` did to it, and ends its sessions if they are to end.
+    async fn row_changed(
+        &self,
+        id: &UserId,
+        ends: Option<Ends<'_>>,
+        entries: Vec<Entry>,
+        by: &Actor,
+    ) -> Result<(), StoreError> {
         let mut tx = self.store().begin().await?;
         tx.user_changed(id).await?;
-        if ends {
-            tx.end_sessions(id, except).await?;
+        tx.record_all(entries).await?;
+        if let Some(Ends { except }) = ends {
+            tx.end_sessions(id, except, by).await?;
         }
         tx.commit().await
     }
 }
 
+/// The sessions of an account end, but this one.
+struct Ends<'a> {
+    except: Option<&'a str>,
+}
+
 /// Runs to the end even if nobody waits for it any more.
-async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+pub(super) async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(work.in_current_span()).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use mapae_verify::{Claims, RegisteredView, Scopes, VerifiedToken};
 
 use super::{AuthenticateError, Principal, Service};
+use crate::domain::audit::{Actor, Entry, Event, Who};
 use crate::domain::ticket::{LIFETIME, TicketRefused};
-use crate::domain::{Ticket, TicketRecord};
+use crate::domain::{Source, Ticket, TicketRecord, UserId};
 use crate::store::StoreError;
 
 /// A new ticket.
@@ -64,17 +65,36 @@ impl Service {
     ///
     /// # Errors
     /// [`TicketError`] says why it does not count.
-    pub async fn redeem_ticket(&self, ticket: &str) -> Result<Principal, TicketError> {
+    pub async fn redeem_ticket(&self, ticket: &str, source: Source) -> Result<Principal, TicketError> {
         let hash = Ticket::parse(ticket).ok_or(TicketRefused::Unknown)?.hash();
         // Whoever shows nonsense does not get as far as the one writer.
         let record = self.store().ticket(hash).await?.ok_or(TicketRefused::Unknown)?;
-        record.check(self.now())?;
+        if let Err(refused) = record.check(self.now()) {
+            if refused == TicketRefused::Used {
+                self.note_reused_ticket(&record, source).await;
+            }
+            return Err(refused.into());
+        }
         let mut tx = self.store().begin().await?;
         if !tx.use_ticket(&record.hash).await? {
+            drop(tx);
+            self.note_reused_ticket(&record, source).await;
             return Err(TicketRefused::Used.into());
         }
         tx.commit().await?;
         Ok(self.authenticate_again(vouched(record)).await?)
+    }
+
+    /// A ticket stands in an address, so somebody may have found it in a log.
+    async fn note_reused_ticket(&self, record: &TicketRecord, source: Source) {
+        let claims = &record.claims;
+        let entry = Entry::new(Event::TicketReused, &Actor::new(Who::Anonymous, source));
+        let entry = entry.maybe_user(claims.sub.as_user().and_then(UserId::new).as_ref());
+        self.note(match &claims.sid {
+            Some(sid) => entry.session(sid, &claims.client_id),
+            None => entry,
+        })
+        .await;
     }
 }
 

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::credentials::{self, Claimant, CredentialError, Proven};
-use super::{PoolBusy, Service};
-use crate::domain::{Client, Device, GrantType, RefreshState, SecretText, Sender, Session, User, UserId};
+use super::{By, PoolBusy, Service};
+use crate::domain::audit::{Actor, Entry, Event, Who};
+use crate::domain::{Client, Device, GrantType, RefreshState, SecretText, Sender, Session, Source, User, UserId};
 use crate::store::{StoreError, Tx};
 
 /// What a sign-in gives (RFC 6749 §5.1).
@@ -72,6 +73,9 @@ pub(super) struct NewSession<'a> {
     pub(super) device: &'a Device,
     /// Whether it gets a refresh token.
     pub(super) refresh: bool,
+    /// What is written down of it.
+    pub(super) event: Event,
+    pub(super) by: &'a Actor,
 }
 
 /// For whom an access token is.
@@ -109,27 +113,54 @@ impl Service {
         requested: &Scopes,
         sender: &Sender,
     ) -> Result<TokenResponse, SignInError> {
-        let Some(password) = credentials::given(password) else { return Err(SignInError::Refused) };
-        let mut proven = self.check_password(Claimant::Login(login), &password).await?;
-        let tx = self.begin_proven(&mut proven).await?;
-        let (user, client) = (&proven.user, &self.built_in_client());
+        let client = &self.built_in_client();
+        let (tx, proven) = self.begin_sign_in(login, password, client, sender.source).await?;
+        let user = &proven.user;
         let scope = self.settings().scopes.grant(requested, &user.scopes, &client.scopes);
         let refresh = client.may(GrantType::RefreshToken);
-        let session =
-            self.begin_session(tx, NewSession { user, client, scope, device: &sender.device(), refresh }).await?;
+        let (device, event) = (&sender.device(), Event::SignInSucceeded);
+        let new = NewSession { user, client, scope, device, refresh, event, by: &proven.by };
+        let session = self.begin_session(tx, new).await?;
         self.first_tokens(&proven, &session, client).await
     }
 
-    /// Issues an access token for an account without its password, for the command line and tests.
+    /// Checks the password of somebody who signs in through this client, and begins the transaction that sees them.
+    pub(super) async fn begin_sign_in(
+        &self,
+        login: &str,
+        password: &SecretText,
+        client: &Client,
+        source: Source,
+    ) -> Result<(Tx, Proven), CredentialError> {
+        let by = Actor::new(Who::Anonymous, source).by_client(client.id.as_str());
+        let Some(password) = credentials::given(password) else {
+            self.note(Entry::new(Event::SignInRefused, &by).detail("reason", "password-too-long")).await;
+            return Err(CredentialError::Refused);
+        };
+        let mut proven = self.check_password(Claimant::Login(login), &password, by).await?;
+        match self.begin_proven(&mut proven).await {
+            Ok(tx) => Ok((tx, proven)),
+            Err(error) => {
+                if let CredentialError::Refused = error {
+                    self.note_refused(&proven.by, &proven.user.id, "changed-meanwhile").await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Issues an access token for an account without its password, for the command line, applications and tests.
     ///
     /// # Errors
     /// [`IssueError`].
-    pub async fn mint(&self, user: &UserId, requested: &Scopes) -> Result<TokenResponse, IssueError> {
+    pub async fn mint(&self, user: &UserId, requested: &Scopes, by: By<'_>) -> Result<TokenResponse, IssueError> {
         let (tx, found) = self.begin_on(user).await?;
         let user = found.map(|found| found.user).filter(|user| !user.disabled).ok_or(IssueError::NoSuchUser)?;
         let (client, device) = (&self.built_in_client(), &Device::default());
         let scope = self.settings().scopes.grant(requested, &user.scopes, &client.scopes);
-        let session = self.begin_session(tx, NewSession { user: &user, client, scope, device, refresh: false }).await?;
+        let by = &by.actor();
+        let new = NewSession { user: &user, client, scope, device, refresh: false, event: Event::SessionStarted, by };
+        let session = self.begin_session(tx, new).await?;
         self.confirm_account(&session).await?;
         let scope = session.scope.clone();
         self.session_tokens(&user, &session, client, scope, session.access_expires_at).await
@@ -142,7 +173,7 @@ impl Service {
 
     /// Begins a session of this account.
     pub(super) async fn begin_session(&self, mut tx: Tx, new: NewSession<'_>) -> Result<Session, IssueError> {
-        let NewSession { user, client, scope, device, refresh } = new;
+        let NewSession { user, client, scope, device, refresh, event, by } = new;
         let now = self.now();
         // The last access token is good to its end, and for what a server tolerates longer.
         let with_token = self.access_lifetime(client) + TimeDelta::seconds(i64::from(self.settings().leeway));
@@ -165,6 +196,8 @@ impl Service {
             device: device.clone(),
         };
         tx.insert_session(&session).await?;
+        let entry = Entry::new(event, by).user(&user.id).session(&session.id, &session.client_id);
+        tx.record(entry.detail("scope", session.scope.to_string())).await?;
         tx.commit().await?;
         Ok(session)
     }
@@ -176,7 +209,12 @@ impl Service {
         session: &Session,
         client: &Client,
     ) -> Result<TokenResponse, SignInError> {
-        self.confirm(session, Some((&proven.hash, &proven.password))).await?;
+        if let Err(error) = self.confirm(session, Some((&proven.hash, &proven.password))).await {
+            if let CredentialError::Refused = error {
+                self.note_refused(&proven.by, &proven.user.id, "changed-meanwhile").await;
+            }
+            return Err(error.into());
+        }
         let (user, expires_at) = (&proven.user, session.access_expires_at);
         let response = self.session_tokens(user, session, client, session.scope.clone(), expires_at).await?;
         self.hooks().after_sign_in(user, session).await;

@@ -3,6 +3,7 @@
 //! Reads take `&Store`; writes take a [`Tx`], so that what belongs together is committed together. Every change to
 //! something that is cached leaves a row for other processes in the same transaction.
 
+mod audit;
 mod cache;
 mod clients;
 mod data_keys;
@@ -37,6 +38,7 @@ use sea_orm::{
 };
 use tokio::sync::watch as watch_channel;
 
+pub use audit::{Direction, Stamped};
 use cache::Cache;
 pub use clients::RegisteredClient;
 pub use error::{OpenError, StoreError};
@@ -53,7 +55,8 @@ pub use users::{Credential, Login, UserPage};
 use watch::LastLook;
 pub use watch::WatchGuard;
 
-use crate::domain::UserId;
+use crate::domain::ids::{IdSource, RisingIds};
+use crate::domain::{SystemRng, UserId};
 
 /// A thing that was changed and may be cached somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +98,7 @@ struct Inner {
     /// One connection that only looks for changes: SQLite counts other connections' commits for each connection.
     watch: DatabaseConnection,
     clock: Arc<dyn Clock>,
+    audit_ids: RisingIds,
     cache: Cache,
     last_look: LastLook,
     keys_changed: watch_channel::Sender<u64>,
@@ -122,6 +126,7 @@ impl Store {
             read: connections.read,
             write: connections.write,
             watch: connections.watch,
+            audit_ids: RisingIds::new(IdSource::new(clock.clone(), Arc::new(SystemRng))),
             clock,
             cache: Cache::new(),
             last_look: LastLook::default(),

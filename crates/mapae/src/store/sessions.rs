@@ -9,6 +9,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter
 
 use super::entity::session::{self, Column, Entity};
 use super::{Change, NewRevocation, Store, StoreError, Tx};
+use crate::domain::audit::{Actor, Entry, Event};
 use crate::domain::{ClientId, Device, EndReason, RefreshState, Session, UserId};
 
 /// Which sessions are ended.
@@ -143,21 +144,21 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn end_sessions(&mut self, user: &UserId, except: Option<&str>) -> Result<usize, StoreError> {
-        self.end(Sessions::Of { user, except }, EndReason::Account).await
+    pub async fn end_sessions(&mut self, user: &UserId, except: Option<&str>, by: &Actor) -> Result<usize, StoreError> {
+        self.end(Sessions::Of { user, except }, EndReason::Account, by).await
     }
 
-    /// Ends sessions, here and for verifiers elsewhere; how many that were not ended yet. Those that have expired are
-    /// among them: a clock that is set back must not revive them.
+    /// Ends sessions, here and for verifiers elsewhere, and writes down that `by` did; how many that were not ended yet.
+    /// Those that have expired are among them: a clock that is set back must not revive them.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn end(&mut self, sessions: Sessions<'_>, reason: EndReason) -> Result<usize, StoreError> {
+    pub async fn end(&mut self, sessions: Sessions<'_>, reason: EndReason, by: &Actor) -> Result<usize, StoreError> {
         let now = self.now();
         let which = sessions.condition().add(Column::EndedAt.is_null());
-        let open: Vec<(String, Option<DateTime<Utc>>, DateTime<Utc>)> = Entity::find()
+        let open: Vec<Ending> = Entity::find()
             .select_only()
-            .columns([Column::Id, Column::AccessExpiresAt, Column::ExpiresAt])
+            .columns([Column::Id, Column::UserId, Column::ClientId, Column::AccessExpiresAt, Column::ExpiresAt])
             .filter(which.clone())
             .into_tuple()
             .all(&self.inner)
@@ -170,9 +171,14 @@ impl Tx {
         Entity::update_many().set(row).filter(which).exec(&self.inner).await?;
         let revoked = open
             .iter()
-            .map(|(id, access, expires_at)| NewRevocation::session(id, access.unwrap_or(*expires_at)))
+            .map(|(id, _, _, access, expires_at)| NewRevocation::session(id, access.unwrap_or(*expires_at)))
             .collect();
         self.revoke(revoked).await?;
+        let ended = open.iter().map(|(id, user, client, ..)| Entry {
+            subject: Some(user.clone()),
+            ..Entry::new(Event::SessionEnded, by).session(id, client).detail("reason", reason.as_str())
+        });
+        self.record_all(ended.collect()).await?;
         let count = open.len();
         self.changed_all(open.into_iter().map(|(id, ..)| Change::Session(id)).collect()).await?;
         Ok(count)
@@ -182,8 +188,8 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn end_session(&mut self, id: &str) -> Result<bool, StoreError> {
-        Ok(self.end(Sessions::One(id), EndReason::Account).await? == 1)
+    pub async fn end_session(&mut self, id: &str, by: &Actor) -> Result<bool, StoreError> {
+        Ok(self.end(Sessions::One(id), EndReason::Account, by).await? == 1)
     }
 
     /// Forgets sessions whose last token expired before `time`.
@@ -194,6 +200,9 @@ impl Tx {
         Ok(())
     }
 }
+
+/// Of a session that is ended: id, account, client, and when its access tokens and it itself would have expired.
+type Ending = (String, String, String, Option<DateTime<Utc>>, DateTime<Utc>);
 
 impl Sessions<'_> {
     fn condition(self) -> Condition {

@@ -8,6 +8,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, Order, QueryFilter, Qu
 
 use super::entity::user::{self, Column, Entity};
 use super::{Change, Store, StoreError, Tx};
+use crate::domain::audit::Actor;
 use crate::domain::user::{NewUser, ProfileChange, folded};
 use crate::domain::{EmailAddress, User, UserId, UserName};
 
@@ -258,8 +259,8 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn delete_user(&mut self, id: &UserId) -> Result<bool, StoreError> {
-        self.end_sessions(id, None).await?;
+    pub async fn delete_user(&mut self, id: &UserId, by: &Actor) -> Result<bool, StoreError> {
+        self.end_sessions(id, None, by).await?;
         let deleted = Entity::delete_by_id(id.as_str()).exec(&self.inner).await?.rows_affected;
         self.changed(Change::User(id.to_string())).await?;
         Ok(deleted == 1)

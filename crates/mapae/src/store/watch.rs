@@ -49,11 +49,12 @@ impl Store {
         self.0.last_look.is_recent()
     }
 
-    /// Reads the log of changes until the returned guard is dropped. Until this runs nothing is read from caches.
+    /// Reads the log of changes until the returned guard is dropped, and removes what is old; rows of the audit trail
+    /// after `audit_retention`. Until this runs nothing is read from caches.
     ///
     /// # Errors
     /// [`StoreError`] if the log cannot be read now.
-    pub async fn watch(&self) -> Result<WatchGuard, StoreError> {
+    pub async fn watch(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<WatchGuard, StoreError> {
         let mut watcher = Watcher { seen: newest(&self.0.read).await?, version: None, store: self.clone() };
         let look = tokio::spawn(async move {
             let mut interval = tokio::time::interval(POLL);
@@ -82,7 +83,7 @@ impl Store {
             let mut interval = tokio::time::interval(TIDY);
             loop {
                 interval.tick().await;
-                if let Err(error) = store.tidy().await {
+                if let Err(error) = store.tidy(audit_retention).await {
                     tracing::warn!(%error, "expired rows could not be removed; the next round tries again");
                 }
             }
@@ -91,9 +92,12 @@ impl Store {
     }
 
     /// Removes what no process needs any more: old rows of the log, sessions that expired a day ago, tickets, revocations
-    /// of what has expired.
-    async fn tidy(&self) -> Result<(), StoreError> {
+    /// of what has expired, rows of the audit trail that were kept long enough.
+    async fn tidy(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<(), StoreError> {
         let now = self.now();
+        if let Some(before) = audit_retention.and_then(|kept| now.checked_sub_signed(kept)) {
+            self.remove_audit_before(before).await?;
+        }
         let tx = self.begin().await?;
         invalidation::Entity::delete_many()
             .filter(invalidation::Column::CreatedAt.lt(now - KEEP))

@@ -23,6 +23,7 @@ use crate::service::accounts::NewAccount;
 use crate::service::builder::Builder;
 use crate::service::stateless::StatelessBuilder;
 use crate::service::user_store::{StoredUser, UserStore, UserTable};
+<<<<<<< HEAD
 use crate::service::{Background, Service};
 
 /// Lets refused sign-ins be answered as soon as they are known to be refused, so that a test of what their time tells can
@@ -30,6 +31,9 @@ use crate::service::{Background, Service};
 pub fn remove_refusal_floor(service: &Service) {
     service.passwords().remove_refusal_floor();
 }
+=======
+use crate::service::{Background, By};
+>>>>>>> 2d90476 (Write down who did what in an audit trail)
 
 /// The time at which every test begins: 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600;
@@ -109,7 +113,7 @@ impl<U: Account> TestApp<U> {
             full_name: None,
             password: SecretText::new(TestApp::PASSWORD.to_owned()),
         };
-        let made = service.add_account(account, Some(parse(scopes))).await;
+        let made = service.add_account(account, Some(parse(scopes)), By::System).await;
         made.unwrap_or_else(|error| panic!("the account {username:?} was not made: {error}"))
     }
 

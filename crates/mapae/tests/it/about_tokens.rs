@@ -1,6 +1,7 @@
 //! `/oauth2/introspect`, `/oauth2/revoke`, `/oauth2/userinfo` and the metadata.
 
 use mapae::domain::{BaseUrl, ClientType};
+use mapae::service::By;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -41,13 +42,13 @@ async fn introspection_tells_what_is_good() {
         (&json!(true), &json!("web"), &json!(id.as_str()), None, &json!(server.clock_now() + 30 * 86_400))
     );
     // A scope withdrawn is gone from what is told.
-    server.mapae.administer(&id, crate::server::withdraw("items"), None).await.unwrap();
+    server.mapae.administer(&id, crate::server::withdraw("items"), By::System).await.unwrap();
     assert_eq!(introspect(&server, web, &tokens.access).await["scope"], "me");
     assert_eq!(introspect(&server, web, &tokens.refresh).await["scope"], "me");
     for bad in ["x", "mr_x", &format!("{}x", tokens.access), &format!("{}x", tokens.refresh), &"x".repeat(20_000)] {
         assert_eq!(introspect(&server, web, bad).await, json!({ "active": false }), "{bad}");
     }
-    server.mapae.administer(&id, disable(true), None).await.unwrap();
+    server.mapae.administer(&id, disable(true), By::System).await.unwrap();
     for ended in [&tokens.access, &tokens.refresh] {
         assert_eq!(introspect(&server, web, ended).await, json!({ "active": false }));
     }
@@ -66,7 +67,7 @@ async fn others_tokens_are_not_ones_business() {
     // A server that receives tokens may ask about those that are meant for it.
     let mut api = new_client("api", ClientType::Confidential, "", "");
     api.audiences = vec![server.url.clone()];
-    let api_secret = server.mapae.add_client(api, None).await.unwrap().1.unwrap();
+    let api_secret = server.mapae.add_client(api, By::System).await.unwrap().1.unwrap();
     let api = ("api", api_secret.expose());
     for token in [&tokens.access, &first_party.access] {
         assert_eq!(introspect(&server, api, token).await["active"], true);
@@ -75,7 +76,7 @@ async fn others_tokens_are_not_ones_business() {
     // Tokens with an audience of their own are for that audience, by its id or by what it was registered with.
     let mut narrow = new_client("narrow", ClientType::Confidential, "client_credentials", "items");
     narrow.audiences = vec!["https://narrow.example".to_owned(), "reader".to_owned()];
-    let narrow_secret = server.mapae.add_client(narrow, None).await.unwrap().1.unwrap();
+    let narrow_secret = server.mapae.add_client(narrow, By::System).await.unwrap().1.unwrap();
     let form = [("grant_type", "client_credentials")];
     let request = server.post("/oauth2/token").basic_auth("narrow", Some(narrow_secret.expose())).form(&form);
     let narrow = text(&expect(request.send().await.unwrap(), StatusCode::OK).await["access_token"]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use mapae::service::By;
 use mapae::service::accounts::NewAccount;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
@@ -33,7 +34,7 @@ async fn pages_have_neither_gaps_nor_repeats() {
     let server = Server::start().await;
     let admin = server.administrator().await;
     for number in 1..120 {
-        server.mapae.add_account(new_account(&format!("user{number}")), None).await.unwrap();
+        server.mapae.add_account(new_account(&format!("user{number}")), None, By::System).await.unwrap();
         // Some are made within one millisecond, and some are not.
         server.clock.advance_millis(number % 3);
     }
@@ -69,7 +70,7 @@ async fn search_finds_parts_of_names_however_written() {
     ] {
         let owned = |text: &str| text.to_owned();
         let names = NewAccount { email: email.map(owned), full_name: full_name.map(owned), ..new_account(username) };
-        server.mapae.add_account(names, None).await.unwrap();
+        server.mapae.add_account(names, None, By::System).await.unwrap();
     }
     for (search, found) in [
         ("%", &["per%cent"][..]),

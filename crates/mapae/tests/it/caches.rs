@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mapae::Mapae;
 use mapae::domain::SecretText;
+use mapae::service::By;
 use mapae_verify::Scopes;
 use reqwest::StatusCode;
 use tokio::time::{Instant, sleep};
@@ -38,22 +39,22 @@ async fn another_process_takes_effect_here_within_200_ms() {
         }
         let status = async |number: usize, status: u16| server.status_of_me(&tokens[number].1).await == status;
         // The look at the database comes in fixed intervals: each change waits a different part of one.
-        other.administer(&tokens[0].0, disable(true), None).await.unwrap();
+        other.administer(&tokens[0].0, disable(true), By::System).await.unwrap();
         took.push(until("disabling", async || status(0, 401).await).await);
         sleep(Duration::from_millis(11 * round)).await;
-        other.delete_account(&tokens[1].0).await.unwrap();
+        other.delete_account(&tokens[1].0, By::System).await.unwrap();
         took.push(until("deletion", async || status(1, 401).await).await);
         sleep(Duration::from_millis(13 * round)).await;
-        other.set_password(&tokens[2].0, &SecretText::new("seven purple elephants".into())).await.unwrap();
+        other.set_password(&tokens[2].0, &SecretText::new("seven purple elephants".into()), By::System).await.unwrap();
         took.push(until("another password", async || status(2, 401).await).await);
         sleep(Duration::from_millis(17 * round)).await;
-        other.administer(&tokens[3].0, withdraw("me"), None).await.unwrap();
+        other.administer(&tokens[3].0, withdraw("me"), By::System).await.unwrap();
         took.push(until("withdrawing a scope", async || status(3, 403).await).await);
         sleep(Duration::from_millis(19 * round)).await;
         let before = server.mapae.jwks();
-        other.rotate_keys(true).await.unwrap();
+        other.rotate_keys(true, By::System).await.unwrap();
         took.push(until("key rotation", async || server.mapae.jwks() != before).await);
-        let by_other = other.mint(&tokens[3].0, &Scopes::default()).await.unwrap().access_token;
+        let by_other = other.mint(&tokens[3].0, &Scopes::default(), By::System).await.unwrap().access_token;
         assert_eq!(server.status_of_me(by_other.expose()).await, 403, "believed, though it may not do this");
         let here = server.sign_in(&format!("scope{round}")).await;
         assert_eq!(parts(&here).0["kid"], parts(by_other.expose()).0["kid"], "both sign with the new key");
@@ -70,9 +71,9 @@ async fn a_change_here_is_seen_here_with_the_next_request() {
     for round in 0..5 {
         let (id, token) = server.newcomer(&format!("user{round}")).await;
         assert_eq!(server.status_of_me(&token).await, 200);
-        server.mapae.administer(&id, withdraw("me"), None).await.unwrap();
+        server.mapae.administer(&id, withdraw("me"), By::System).await.unwrap();
         assert_eq!(server.status_of_me(&token).await, 403);
-        server.mapae.delete_account(&id).await.unwrap();
+        server.mapae.delete_account(&id, By::System).await.unwrap();
         assert_eq!(server.status_of_me(&token).await, 401);
     }
 }
@@ -98,7 +99,7 @@ async fn the_memory_for_tokens_is_bounded() {
     let server = Server::start_with(|settings| settings.token_cache_bytes = 20_000).await;
     let (id, _) = server.newcomer("ann").await;
     for _ in 0..60 {
-        let token = server.mapae.mint(&id, &Scopes::default()).await.unwrap().access_token;
+        let token = server.mapae.mint(&id, &Scopes::default(), By::System).await.unwrap().access_token;
         server.mapae.authenticate(token.expose()).await.unwrap();
     }
     let stats = server.mapae.verifier().cache_stats();
@@ -109,7 +110,7 @@ async fn the_memory_for_tokens_is_bounded() {
 async fn a_removed_key_takes_effect_at_once() {
     let server = Server::start().await;
     let (_, token) = server.newcomer("ann").await;
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
     assert_eq!(server.status_of_me(&token).await, 200, "remembered, and its key is retiring");
     let mut tx = server.mapae.store().begin().await.unwrap();
     assert!(tx.remove_signing_key(parts(&token).0["kid"].as_str().unwrap()).await.unwrap());
@@ -144,10 +145,10 @@ async fn what_was_read_before_the_watch_began_is_not_believed_after() {
     let late = server.another_process().await;
     let (id, token) = server.newcomer("ann").await;
     late.authenticate(&token).await.unwrap();
-    server.mapae.administer(&id, disable(true), None).await.unwrap();
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.administer(&id, disable(true), By::System).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
     let newer = server.sign_up_with_scopes("bob", "me").await;
-    let newer = server.mapae.mint(&newer, &Scopes::default()).await.unwrap().access_token;
+    let newer = server.mapae.mint(&newer, &Scopes::default(), By::System).await.unwrap().access_token;
 
     let _background = late.watch().await.unwrap();
     sleep(Duration::from_millis(300)).await;

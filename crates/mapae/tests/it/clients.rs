@@ -1,5 +1,6 @@
 //! `/admin/clients`.
 
+use mapae::service::By;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -108,7 +109,7 @@ async fn secrets_are_kept_hashed() {
     let made = crate::oauth::confidential(&server, "made", "client_credentials", "items").await;
     let mut given = crate::oauth::new_client("given", mapae::domain::ClientType::Confidential, "", "");
     given.secret = Some(crate::oauth::secret("a given secret of 2026"));
-    server.mapae.add_client(given, None).await.unwrap();
+    server.mapae.add_client(given, By::System).await.unwrap();
     let hashes = async |id: &str| {
         let id = mapae::domain::ClientId::parse(id).unwrap();
         server.mapae.store().cached_client(&id).await.unwrap().unwrap().secret_hash.clone().unwrap()
@@ -135,7 +136,7 @@ async fn a_token_of_a_removed_client_is_not_one_of_its_successor() {
     let old = job().await;
     assert_eq!(status(&old).await, 200);
     server.clock.advance_millis(10);
-    server.mapae.remove_client("job", None).await.unwrap();
+    server.mapae.remove_client("job", By::System).await.unwrap();
     let new = job().await;
     assert_eq!((status(&old).await, status(&new).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
 }

@@ -1,6 +1,7 @@
 //! `/.well-known/revocations`.
 
 use mapae::domain::SecretText;
+use mapae::service::By;
 use mapae::service::accounts::AdminChange;
 use mapae::settings::Signing;
 use mapae_verify::revocations::{Feed, FeedError};
@@ -90,8 +91,8 @@ async fn whatever_ends_early_is_in_the_feed() {
         last = now.seq;
     }
     assert!(!revokes(&feed(&server).await, &job_token));
-    server.mapae.remove_client("job", None).await.unwrap();
-    server.mapae.administer(&id, disable(true), None).await.unwrap();
+    server.mapae.remove_client("job", By::System).await.unwrap();
+    server.mapae.administer(&id, disable(true), By::System).await.unwrap();
     let now = feed(&server).await;
     assert!(revokes(&now, &job_token) && revokes(&now, &live.access));
     assert_eq!(now.entries.len(), 10, "six, the client, and the three sessions that ann still had");
@@ -104,7 +105,11 @@ async fn what_has_expired_is_not_in_the_feed() {
     let old = sign_in(&server, "ann", "").await;
     server.clock.advance(2_000);
     let new = sign_in(&server, "ann", "").await;
-    server.mapae.administer(&id, AdminChange { disabled: Some(true), ..AdminChange::default() }, None).await.unwrap();
+    server
+        .mapae
+        .administer(&id, AdminChange { disabled: Some(true), ..AdminChange::default() }, By::System)
+        .await
+        .unwrap();
     let now = feed(&server).await;
     assert!(revokes(&now, &new.access));
     assert!(!revokes(&now, &old.access), "no token of it is about");
@@ -153,7 +158,7 @@ async fn it_is_signed_anew_on_change_and_every_minute() {
     let tokens = sign_in(&server, "ann", "").await;
     assert_eq!(get(Some(&tag)).await.status(), 304, "a sign-in is no news");
     let other = server.another_process().await;
-    other.end_sessions(&mapae::service::Ending::All).await.unwrap();
+    other.end_sessions(&mapae::service::Ending::All, By::System).await.unwrap();
     assert_eq!(get(Some(&tag)).await.status(), 200);
     assert!(revokes(&feed(&server).await, &tokens.access));
 }
@@ -169,8 +174,11 @@ async fn a_revoked_key_is_in_the_feed() {
     server.sign_up("ann").await;
     let before = sign_in(&server, "ann", "").await;
     let kid = text(&parts(&before.access).0["kid"]);
-    assert!(matches!(server.mapae.revoke_key("no such key").await, Err(mapae::service::RevokeKeyError::NotFound(_))));
-    server.mapae.revoke_key(&kid).await.unwrap();
+    assert!(matches!(
+        server.mapae.revoke_key("no such key", By::System).await,
+        Err(mapae::service::RevokeKeyError::NotFound(_))
+    ));
+    server.mapae.revoke_key(&kid, By::System).await.unwrap();
     assert_eq!(server.status_of_me(&before.access).await, 401);
     // Signed by another key, which verifiers have known for a while.
     let now = feed(&server).await;
@@ -183,7 +191,7 @@ async fn a_revoked_key_is_in_the_feed() {
     assert!(keys.iter().all(|key| key.kid != kid));
     // One that does not sign yet.
     let next = keys.iter().find(|key| key.activated_at.is_none()).unwrap();
-    server.mapae.revoke_key(&next.kid).await.unwrap();
+    server.mapae.revoke_key(&next.kid, By::System).await.unwrap();
     assert_eq!(server.status_of_me(&after.access).await, 200);
     assert_eq!(server.mapae.list_keys().await.unwrap().len(), 2);
 }
@@ -226,7 +234,7 @@ async fn a_revoked_key_stays_in_the_feed_for_as_long_as_anybody_may_know_it() {
     let server = Server::start().await;
     let (_, token) = server.newcomer("ann").await;
     let kid = text(&parts(&token).0["kid"]);
-    server.mapae.revoke_key(&kid).await.unwrap();
+    server.mapae.revoke_key(&kid, By::System).await.unwrap();
     server.clock.advance(24 * 60 * 60 + 299);
     assert!(feed(&server).await.entries.is_key_revoked(&kid));
     server.clock.advance(602);
@@ -264,7 +272,7 @@ async fn a_removed_clients_tokens_stay_revoked_until_the_last_has_expired() {
     let mut settings = server.settings.clone();
     settings.access_token_lifetime = 900;
     let command = crate::server::open(server.directory(), settings, &server.clock).await.unwrap();
-    command.remove_client("job", None).await.unwrap();
+    command.remove_client("job", By::System).await.unwrap();
     server.clock.advance(86_399);
     assert!(revokes(&feed(&server).await, &job));
 }

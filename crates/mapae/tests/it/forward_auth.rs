@@ -1,5 +1,6 @@
 //! `/verify`, which proxies ask about each request.
 
+use mapae::service::By;
 use reqwest::{Method, Response, StatusCode};
 
 use crate::oauth::{confidential, sign_in, token};
@@ -32,12 +33,12 @@ async fn a_good_token_passes_with_subject_and_scope() {
     let response = ask(&server, "/verify?scope=items", &job).await;
     assert_eq!(passed(&response), (200, "client:job".to_owned(), "items".to_owned()));
     // Withdrawn or removed, it ends here at once.
-    server.mapae.administer(&id, withdraw("items"), None).await.unwrap();
+    server.mapae.administer(&id, withdraw("items"), By::System).await.unwrap();
     assert_eq!(passed(&ask(&server, "/verify", &tokens.access).await).2, "me");
     assert_eq!(ask(&server, "/verify?scope=items", &tokens.access).await.status(), 403);
-    server.mapae.remove_client("job", None).await.unwrap();
+    server.mapae.remove_client("job", By::System).await.unwrap();
     assert_eq!(ask(&server, "/verify", &job).await.status(), 401);
-    server.mapae.administer(&id, disable(true), None).await.unwrap();
+    server.mapae.administer(&id, disable(true), By::System).await.unwrap();
     assert_eq!(ask(&server, "/verify", &tokens.access).await.status(), 401);
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mapae::Mapae;
 use mapae::domain::{SecretText, UserId};
+use mapae::service::By;
 use serde_json::{Value, json};
 
 use crate::server::{PASSWORD, Server, disable, withdraw};
@@ -61,10 +62,12 @@ enum End {
 
 async fn end(other: &Mapae, id: &UserId, how: End) {
     match how {
-        End::Disable => drop(other.administer(id, disable(true), None).await.unwrap()),
-        End::Delete => other.delete_account(id).await.unwrap(),
-        End::Password => other.set_password(id, &SecretText::new("seven purple elephants".into())).await.unwrap(),
-        End::Scope(scope) => drop(other.administer(id, withdraw(scope), None).await.unwrap()),
+        End::Disable => drop(other.administer(id, disable(true), By::System).await.unwrap()),
+        End::Delete => other.delete_account(id, By::System).await.unwrap(),
+        End::Password => {
+            other.set_password(id, &SecretText::new("seven purple elephants".into()), By::System).await.unwrap()
+        }
+        End::Scope(scope) => drop(other.administer(id, withdraw(scope), By::System).await.unwrap()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mapae::Mapae;
 use mapae::domain::{KeyState, MasterKey};
+use mapae::service::By;
 use mapae::store::{Migrate, Store};
 use tokio::time::{Instant, sleep};
 
@@ -33,11 +34,11 @@ async fn a_rotation_with_another_lifetime_logs_nobody_out() {
         let keys = command_line.list_keys().await.unwrap();
         keys.iter().find(|key| key.kid == kid).map(|key| key.state)
     };
-    command_line.rotate_keys(true).await.unwrap();
+    command_line.rotate_keys(true, By::System).await.unwrap();
     for hour in [2, 12, 23] {
         server.clock.set(START + hour * HOUR);
         assert_eq!(state().await, Some(KeyState::Retiring), "listed after {hour} hours");
-        command_line.rotate_keys(true).await.unwrap();
+        command_line.rotate_keys(true, By::System).await.unwrap();
         // The server has followed the change by then.
         sleep(Duration::from_millis(200)).await;
         assert_eq!(state().await, Some(KeyState::Retiring), "kept after {hour} hours");
@@ -47,7 +48,7 @@ async fn a_rotation_with_another_lifetime_logs_nobody_out() {
     // Past the token's life, its leeway and the copies of the key set, the server removes the key.
     server.clock.set(START + 24 * HOUR + 5 + 300);
     assert_eq!(state().await, Some(KeyState::Retiring));
-    command_line.rotate_keys(true).await.unwrap();
+    command_line.rotate_keys(true, By::System).await.unwrap();
     let began = Instant::now();
     while state().await.is_some() {
         assert!(began.elapsed() < Duration::from_secs(5), "the server removes the key");

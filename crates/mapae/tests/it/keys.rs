@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mapae::domain::KeyState;
-use mapae::service::{RotateError, StartError};
+use mapae::service::{By, RotateError, StartError};
 use mapae::settings::Signing;
 use mapae_verify::{Algorithm, ManualClock};
 use reqwest::StatusCode;
@@ -60,7 +60,7 @@ async fn rotation_logs_nobody_out() {
     let next = before.iter().find(|kid| **kid != self::kid(&old)).unwrap().clone();
 
     server.clock.advance(60);
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
     let new = server.sign_in("ann").await;
     assert_eq!(kid(&new), next, "the key that was published as the next signs now");
     assert_eq!((server.status_of_me(&old).await, server.status_of_me(&new).await), (StatusCode::OK, StatusCode::OK));
@@ -73,7 +73,7 @@ async fn rotation_logs_nobody_out() {
     }
     assert_eq!(keys.iter().filter(|key| key.state == KeyState::Next).count(), 1);
 
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
     assert_eq!(server.status_of_me(&old).await, 200, "good until it expires, however often keys rotate");
     assert_eq!(kids(&server).await.len(), 4);
     server.clock.set(START + 900 + 5);
@@ -87,7 +87,7 @@ async fn a_retired_key_stays_for_its_tokens_and_for_the_copies() {
     let (_, first) = server.newcomer("ann").await;
     let forge = Forge::from(&server, &first).await;
     let retired = kid(&first);
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
 
     // What another process, started at that moment, publishes and believes.
     let at = async |second: i64| {
@@ -104,7 +104,7 @@ async fn a_retired_key_stays_for_its_tokens_and_for_the_copies() {
     assert!(at(gone_at - 1).await);
     assert!(!at(gone_at).await);
     // The server clears it away when it next looks at the keys.
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
     let began = Instant::now();
     while server.mapae.store().signing_keys().await.unwrap().iter().any(|key| key.kid == retired) {
         assert!(began.elapsed() < Duration::from_secs(5));
@@ -118,19 +118,19 @@ async fn a_retired_key_stays_for_its_tokens_and_for_the_copies() {
 async fn a_key_signs_only_when_everybody_knows_it() {
     let server = Server::start_with(|settings| settings.next_key_min_age = 3600).await;
     let before = kids(&server).await;
-    let error = server.mapae.rotate_keys(false).await.unwrap_err();
+    let error = server.mapae.rotate_keys(false, By::System).await.unwrap_err();
     assert!(
         matches!(&error, RotateError::TooYoung { published, from }
         if published.timestamp() == START && from.timestamp() == START + 3600),
         "{error}"
     );
     server.clock.advance(3599);
-    server.mapae.rotate_keys(false).await.unwrap_err();
+    server.mapae.rotate_keys(false, By::System).await.unwrap_err();
     assert_eq!(kids(&server).await, before);
     server.clock.advance(1);
-    server.mapae.rotate_keys(false).await.unwrap();
+    server.mapae.rotate_keys(false, By::System).await.unwrap();
     assert_eq!(kids(&server).await.len(), 3);
-    server.mapae.rotate_keys(false).await.unwrap_err();
+    server.mapae.rotate_keys(false, By::System).await.unwrap_err();
 }
 
 #[tokio::test]

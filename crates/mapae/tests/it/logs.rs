@@ -1,5 +1,6 @@
 //! What the log says, and what it never says.
 
+use mapae::service::By;
 use reqwest::header::{CONTENT_TYPE, ORIGIN};
 use serde_json::json;
 
@@ -43,7 +44,7 @@ async fn no_password_token_key_or_address_is_ever_logged() {
     ] {
         request.send().await.unwrap();
     }
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
 
     let log = log.take();
     let own: Vec<&str> = log.lines().filter(|line| line.contains("mapae")).collect();

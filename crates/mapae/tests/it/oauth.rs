@@ -1,7 +1,7 @@
 //! Talking to the standards' endpoints.
 
 use mapae::domain::{ClientType, GrantType, Lifetimes, SecretText};
-use mapae::service::NewClient;
+use mapae::service::{By, NewClient};
 use mapae_verify::Scopes;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -87,13 +87,13 @@ pub(crate) fn new_client(id: &str, client_type: ClientType, grants: &str, scopes
 /// Registers a confidential client; its secret.
 pub(crate) async fn confidential(server: &Server, id: &str, grants: &str, scopes: &str) -> String {
     let new = new_client(id, ClientType::Confidential, grants, scopes);
-    server.mapae.add_client(new, None).await.unwrap().1.unwrap().expose().to_owned()
+    server.mapae.add_client(new, By::System).await.unwrap().1.unwrap().expose().to_owned()
 }
 
 /// Registers a public client.
 pub(crate) async fn public(server: &Server, id: &str, grants: &str, scopes: &str) {
     let new = new_client(id, ClientType::Public, grants, scopes);
-    assert!(server.mapae.add_client(new, None).await.unwrap().1.is_none());
+    assert!(server.mapae.add_client(new, By::System).await.unwrap().1.is_none());
 }
 
 pub(crate) fn secret(text: &str) -> SecretText {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mapae::domain::SecretText;
-use mapae::service::BreachedPasswordFile;
 use mapae::service::accounts::AccountError;
+use mapae::service::{BreachedPasswordFile, By};
 use mapae::settings::Settings;
 use mapae_password::{BcryptCost, Context, Costs, Format};
 use reqwest::{Response, StatusCode};
@@ -42,7 +42,7 @@ async fn a_breached_password_is_refused_wherever_one_is_set() {
     let body = json!({ "current_password": PASSWORD, "new_password": LISTED });
     let change = server.post("/users/me/password").bearer_auth(&token).json(&body);
     assert_eq!(rules(&refused_fields(change.send().await.unwrap()).await), [("new_password", "breached")]);
-    let by_command = server.mapae.set_password(&id, &SecretText::new(LISTED.to_owned())).await;
+    let by_command = server.mapae.set_password(&id, &SecretText::new(LISTED.to_owned()), By::System).await;
     assert!(matches!(by_command, Err(AccountError::Invalid(_))), "{by_command:?}");
 
     // A list that is gone lets nothing through and is nobody's fault but ours; signing in does not need it.

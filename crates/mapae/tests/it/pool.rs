@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mapae::domain::SecretText;
+use mapae::service::By;
 use mapae::settings::{HashPoolSettings, Settings};
 use mapae_password::{Argon2Params, BcryptCost, Format};
 use mapae_verify::Scopes;
@@ -138,7 +139,7 @@ async fn unknown_wrong_and_disabled_are_refused_alike() {
     .await;
     server.sign_up("ann").await;
     let disabled = server.sign_up("bob").await;
-    server.mapae.administer(&id_of(&disabled), disable(true), None).await.unwrap();
+    server.mapae.administer(&id_of(&disabled), disable(true), By::System).await.unwrap();
 
     let mut answers = Vec::new();
     for (login, password) in

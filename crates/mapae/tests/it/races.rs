@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mapae::Settings;
 use mapae::domain::UserName;
+use mapae::service::By;
 use mapae::service::accounts::AdminChange;
 use mapae::store::Login;
 use mapae_password::Argon2Params;
@@ -201,7 +202,7 @@ async fn a_row_that_changes_while_it_is_read_is_not_remembered() {
             mapae.authenticate(&secret).await.unwrap();
         });
         let began = Instant::now();
-        server.mapae.administer(&id, change, None).await.unwrap();
+        server.mapae.administer(&id, change, By::System).await.unwrap();
         usual = (usual * 7 + began.elapsed()) / 8;
         reader.await.unwrap();
         let seen = server.mapae.authenticate(&token).await.unwrap();

@@ -3,6 +3,7 @@
 use mapae::domain::MasterKey;
 use mapae::domain::refresh_token::RefreshKey;
 use mapae::domain::secret::WrapUse;
+use mapae::service::By;
 use mapae_verify::Scopes;
 use reqwest::StatusCode;
 
@@ -230,7 +231,7 @@ async fn scopes_narrow_and_never_widen() {
     let nothing = sign_in(&server, "ann", "unknown").await;
     assert_eq!((nothing.scope.as_str(), refresh(&server, &nothing.refresh).await.scope.as_str()), ("", ""));
     // Withdrawn meanwhile, and granted again later.
-    server.mapae.administer(&id, withdraw("items mapae:admin"), None).await.unwrap();
+    server.mapae.administer(&id, withdraw("items mapae:admin"), By::System).await.unwrap();
     let less = refresh(&server, &again.refresh).await;
     assert_eq!(less.scope, "me");
     oauth_error(asked(&less.refresh, "items").await, 400, "invalid_scope").await;
@@ -238,7 +239,7 @@ async fn scopes_narrow_and_never_widen() {
         grant: Scopes::parse("items").unwrap(),
         ..mapae::service::accounts::AdminChange::default()
     };
-    server.mapae.administer(&id, grant, None).await.unwrap();
+    server.mapae.administer(&id, grant, By::System).await.unwrap();
     assert_eq!(refresh(&server, &less.refresh).await.scope, "me items");
 }
 
@@ -254,13 +255,13 @@ async fn a_refreshed_session_is_the_same_one_and_ends_as_one() {
         assert_eq!(server.status_of_me(&tokens.access).await, 200);
         all.push(tokens.access.clone());
     }
-    server.mapae.administer(&id, disable(true), None).await.unwrap();
+    server.mapae.administer(&id, disable(true), By::System).await.unwrap();
     for access in &all {
         assert_eq!(server.status_of_me(access).await, 401);
     }
     let why = refused(&server, &tokens.refresh).await;
     assert!(why.contains("disabled or its password changed"), "{why}");
-    server.mapae.administer(&id, disable(false), None).await.unwrap();
+    server.mapae.administer(&id, disable(false), By::System).await.unwrap();
     assert_eq!(refused(&server, &tokens.refresh).await, why, "enabling revives nothing");
 }
 
@@ -268,7 +269,7 @@ async fn a_refreshed_session_is_the_same_one_and_ends_as_one() {
 async fn a_minted_token_has_no_refresh_token_and_a_short_session() {
     let server = Server::start().await;
     let (id, _) = server.newcomer("ann").await;
-    let minted = server.mapae.mint(&id, &Scopes::default()).await.unwrap();
+    let minted = server.mapae.mint(&id, &Scopes::default(), By::System).await.unwrap();
     assert!(minted.refresh_token.is_none());
     let session = text(&parts(minted.access_token.expose()).1["sid"]);
     let forged = stolen_key(&server).await.token(&session, 0).unwrap();

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use mapae::domain::scope::Me;
 use mapae::http::{error_style, on_error};
+use mapae::service::By;
 use mapae::service::account::Account;
 use mapae::{CurrentUser, KnownUser, Mapae};
 use mapae_verify::axum::ErrorStyle;
@@ -58,7 +59,7 @@ async fn everything_behind_it_asks_for_an_account() {
     server.sign_up_with_scopes("ann", "me items").await;
     let (token, items) = (server.sign_in("ann").await, server.sign_in_for("ann", "items").await);
     let (gone, ended) = server.newcomer("gone").await;
-    server.mapae.administer(&gone, disable(true), None).await.unwrap();
+    server.mapae.administer(&gone, disable(true), By::System).await.unwrap();
     for (path, body) in PATHS {
         problem(live.get(path, None).await, StatusCode::UNAUTHORIZED, "not_authenticated").await;
         for bad in ["nonsense", &ended] {
@@ -106,7 +107,7 @@ async fn streams_behind_it_take_tickets() {
     let mut socket = live.socket(&path, None).await.unwrap();
     says(&mut socket, "hello").await;
     let events = live.events("/t/streams/events", Some(&token)).await;
-    server.mapae.administer(&id, disable(true), None).await.unwrap();
+    server.mapae.administer(&id, disable(true), By::System).await.unwrap();
     assert_eq!(crate::live::closed(&mut socket).await, (3000, "the session has ended".to_owned()));
     last_events(events).await;
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mapae::domain::{BaseUrl, MasterKey, UserId};
 use mapae::service::accounts::{AdminChange, NewAccount};
-use mapae::service::{Background, StartError};
+use mapae::service::{Background, By, StartError};
 use mapae::settings::{HashPoolSettings, Settings, Signup};
 use mapae::store::{Migrate, Store};
 use mapae::{Mapae, http};
@@ -140,7 +140,7 @@ impl Server {
     /// Makes an account with these scopes, as the command line does.
     pub(crate) async fn sign_up_with_scopes(&self, username: &str, scopes: &str) -> UserId {
         let account = new_account(username);
-        self.mapae.add_account(account, Some(Scopes::parse(scopes).unwrap())).await.unwrap().id
+        self.mapae.add_account(account, Some(Scopes::parse(scopes).unwrap()), By::System).await.unwrap().id
     }
 
     pub(crate) async fn me(&self, token: &str) -> Response {

@@ -1,6 +1,6 @@
 //! Looking through sessions, and ending them.
 
-use mapae::service::Ending;
+use mapae::service::{By, Ending};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -146,8 +146,8 @@ async fn the_command_line_ends_many() {
     server.sign_up("bob").await;
     let ann = sign_in(&server, "ann", "").await;
     let bob = sign_in(&server, "bob", "").await;
-    assert_eq!(server.mapae.end_sessions(&Ending::Of(id.clone())).await.unwrap(), 2);
-    assert_eq!(server.mapae.end_sessions(&Ending::Of(id)).await.unwrap(), 0);
+    assert_eq!(server.mapae.end_sessions(&Ending::Of(id.clone()), By::System).await.unwrap(), 2);
+    assert_eq!(server.mapae.end_sessions(&Ending::Of(id), By::System).await.unwrap(), 0);
     assert_eq!(
         (server.status_of_me(&ann.access).await, server.status_of_me(&bob.access).await),
         (StatusCode::UNAUTHORIZED, StatusCode::OK)
@@ -155,14 +155,14 @@ async fn the_command_line_ends_many() {
     server.clock.advance(10);
     let late = sign_in(&server, "ann", "").await;
     let before = chrono::DateTime::from_timestamp(START + 10, 0).unwrap();
-    assert_eq!(server.mapae.end_sessions(&Ending::BegunBefore(before)).await.unwrap(), 1);
+    assert_eq!(server.mapae.end_sessions(&Ending::BegunBefore(before), By::System).await.unwrap(), 1);
     assert_eq!(
         (server.status_of_me(&late.access).await, server.status_of_me(&bob.access).await),
         (StatusCode::OK, StatusCode::UNAUTHORIZED)
     );
-    assert_eq!(server.mapae.end_sessions(&Ending::Session(sid(&late))).await.unwrap(), 1);
+    assert_eq!(server.mapae.end_sessions(&Ending::Session(sid(&late)), By::System).await.unwrap(), 1);
     sign_in(&server, "ann", "").await;
-    assert_eq!(server.mapae.end_sessions(&Ending::All).await.unwrap(), 1);
+    assert_eq!(server.mapae.end_sessions(&Ending::All, By::System).await.unwrap(), 1);
     assert!(server.mapae.sessions(None).await.unwrap().is_empty());
 }
 
@@ -173,7 +173,7 @@ async fn sessions_that_are_over_hide_none_that_is_open() {
     let (id, _) = server.newcomer("ann").await;
     server.clock.advance(1);
     for _ in 0..1_000 {
-        server.mapae.mint(&id, &mapae_verify::Scopes::default()).await.unwrap();
+        server.mapae.mint(&id, &mapae_verify::Scopes::default(), By::System).await.unwrap();
     }
     server.clock.advance(3_600);
     let open = server.mapae.sessions(Some(&id)).await.unwrap();

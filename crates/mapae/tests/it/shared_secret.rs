@@ -1,7 +1,7 @@
 //! `ALGORITHM=HS256`: tokens signed with `SECRET_KEY`, as the tutorials do.
 
 use mapae::domain::SecretText;
-use mapae::service::{RotateError, StartError};
+use mapae::service::{By, RotateError, StartError};
 use mapae::settings::{Settings, Signing};
 use mapae_verify::{Algorithm, SigningKey};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn tokens_verify_and_their_key_is_not_published() {
     // The one that signs the revocation feed alone.
     let keys = set["keys"].as_array().unwrap();
     assert_eq!((keys.len(), &keys[0]["kty"], &keys[0]["crv"]), (1, &json!("OKP"), &json!("Ed25519")));
-    assert!(matches!(server.mapae.rotate_keys(true).await, Err(RotateError::SharedSecret)));
+    assert!(matches!(server.mapae.rotate_keys(true, By::System).await, Err(RotateError::SharedSecret)));
     let server = server.restart_with(|_| {}).await;
     assert_eq!(server.status_of_me(&token).await, 200);
 }

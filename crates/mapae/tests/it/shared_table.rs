@@ -2,6 +2,7 @@
 
 use mapae::domain::UserMapping;
 use mapae::domain::user_mapping::{ActiveColumn, FullNameColumns, IdType, Preset};
+use mapae::service::By;
 use mapae::settings::Settings;
 use mapae_password::{Context, Format, Password, Pbkdf2Rounds, Workspace};
 use reqwest::{Response, StatusCode};
@@ -217,7 +218,7 @@ async fn disabled_on_one_side_is_refused_on_the_other() {
         grant: mapae_verify::Scopes::parse("mapae:admin").unwrap(),
         ..Default::default()
     };
-    shared.server.mapae.administer(&id, grant, None).await.unwrap();
+    shared.server.mapae.administer(&id, grant, By::System).await.unwrap();
     let form = [("username", "root"), ("password", PASSWORD), ("scope", "mapae:admin me")];
     let admin = shared.server.post("/token").form(&form).send().await.unwrap();
     let admin = text(&expect(admin, StatusCode::OK).await["access_token"]);
@@ -247,7 +248,7 @@ async fn somebody_new_with_an_old_id_has_nothing_of_the_one_before() {
         ..Default::default()
     };
     let id = shared.server.mapae.find_account("ann").await.unwrap().id;
-    shared.server.mapae.administer(&id, grant, None).await.unwrap();
+    shared.server.mapae.administer(&id, grant, By::System).await.unwrap();
     let token = shared.sign_in("ann", PASSWORD).await;
     shared.sql(r#"DELETE FROM "auth ""user"; DELETE FROM sqlite_sequence"#).await;
     assert_eq!(shared.status(&token).await, 401);
@@ -320,13 +321,15 @@ async fn a_table_that_is_only_read_keeps_what_it_has() {
     assert_eq!(shared.sign_up(json!({ "username": "bob", "password": PASSWORD })).await.status(), 404);
     let id = shared.server.mapae.find_account("ann").await.unwrap().id;
     let mapae = &shared.server.mapae;
-    assert!(mapae.administer(&id, crate::server::disable(true), None).await.is_err());
+    assert!(mapae.administer(&id, crate::server::disable(true), By::System).await.is_err());
     let grant = mapae::service::accounts::AdminChange {
         grant: mapae_verify::Scopes::parse("items").unwrap(),
         ..Default::default()
     };
-    assert_eq!(mapae.administer(&id, grant, None).await.unwrap().scopes.to_string(), "me items");
-    assert!(mapae.set_password(&id, &mapae::domain::SecretText::new(NEW_PASSWORD.to_owned())).await.is_err());
+    assert_eq!(mapae.administer(&id, grant, By::System).await.unwrap().scopes.to_string(), "me items");
+    assert!(
+        mapae.set_password(&id, &mapae::domain::SecretText::new(NEW_PASSWORD.to_owned()), By::System).await.is_err()
+    );
     assert_eq!(shared.one(r#"SELECT password FROM "auth ""user""#).await, hash(PASSWORD));
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mapae::Mapae;
+use mapae::domain::audit::Actor;
 use mapae::domain::{BaseUrl, MasterKey, SecretText, UserId};
 use mapae::http::{CLOSE_FORBIDDEN, CLOSE_TRY_AGAIN_LATER, CLOSE_UNAUTHORIZED};
-use mapae::service::Background;
+use mapae::service::{Background, By};
 use mapae_verify::{Algorithm, ManualClock, Scopes, SigningKey};
 use reqwest::StatusCode;
 use tempfile::TempDir;
@@ -26,7 +27,7 @@ fn is(closed: &(u16, String), expected: (u16, &str)) {
 
 async fn end_sessions(server: &Server, id: &UserId) {
     let mut tx = server.mapae.store().begin().await.unwrap();
-    assert_eq!(tx.end_sessions(id, None).await.unwrap(), 1);
+    assert_eq!(tx.end_sessions(id, None, &Actor::system()).await.unwrap(), 1);
     tx.commit().await.unwrap();
 }
 
@@ -69,7 +70,7 @@ async fn the_end_of_the_session_closes_them() {
         if here {
             end_sessions(&server, &id).await;
         } else {
-            other.set_password(&id, &SecretText::new("seven purple elephants".into())).await.unwrap();
+            other.set_password(&id, &SecretText::new("seven purple elephants".into()), By::System).await.unwrap();
         }
         let (closed, events, silence) = tokio::join!(closed(&mut socket), last_events(events), last_events(silence));
         println!("everything was closed after {} ms", began.elapsed().as_millis());
@@ -89,9 +90,9 @@ async fn so_does_what_happens_to_the_account() {
         says(&mut socket, "hello").await;
         sockets.push((id, socket));
     }
-    server.mapae.administer(&sockets[0].0, disable(true), None).await.unwrap();
-    server.mapae.delete_account(&sockets[1].0).await.unwrap();
-    server.mapae.administer(&sockets[2].0, withdraw("me"), None).await.unwrap();
+    server.mapae.administer(&sockets[0].0, disable(true), By::System).await.unwrap();
+    server.mapae.delete_account(&sockets[1].0, By::System).await.unwrap();
+    server.mapae.administer(&sockets[2].0, withdraw("me"), By::System).await.unwrap();
     is(&closed(&mut sockets[0].1).await, ENDED);
     is(&closed(&mut sockets[1].1).await, ENDED);
     is(&closed(&mut sockets[2].1).await, (CLOSE_FORBIDDEN, "This needs a token with scope: me"));
@@ -116,7 +117,7 @@ async fn they_close_with_the_token_and_its_key() {
     let token = server.sign_in("ann").await;
     let mut socket = live.socket("/ws", Some(&token)).await.unwrap();
     says(&mut socket, "hello").await;
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
     let mut tx = server.mapae.store().begin().await.unwrap();
     assert!(tx.remove_signing_key(parts(&token).0["kid"].as_str().unwrap()).await.unwrap());
     tx.commit().await.unwrap();

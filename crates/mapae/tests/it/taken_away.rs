@@ -1,6 +1,7 @@
 //! What was taken away is given out by no endpoint: disabled, deleted, password changed, scope withdrawn, client removed.
 
 use mapae::domain::{SecretText, UserId};
+use mapae::service::By;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -100,9 +101,9 @@ async fn a_disabled_or_deleted_account_gets_nothing() {
         let server = Server::start().await;
         let hand = in_hand(&server).await;
         if deleted {
-            server.mapae.delete_account(&hand.id).await.unwrap();
+            server.mapae.delete_account(&hand.id, By::System).await.unwrap();
         } else {
-            server.mapae.administer(&hand.id, disable(true), None).await.unwrap();
+            server.mapae.administer(&hand.id, disable(true), By::System).await.unwrap();
         }
         assert_eq!(answered(&server, &hand, PASSWORD).await, JOB, "what is the client's own stays");
         for gone in [&hand.web.access, &hand.web.refresh] {
@@ -110,7 +111,7 @@ async fn a_disabled_or_deleted_account_gets_nothing() {
         }
         if !deleted {
             // Enabled again, old tokens stay dead: only a password gives new ones.
-            server.mapae.administer(&hand.id, disable(false), None).await.unwrap();
+            server.mapae.administer(&hand.id, disable(false), By::System).await.unwrap();
             let fresh = ["token", "signin", "password", "web password", "job", "job verify"];
             assert_eq!(answered(&server, &hand, PASSWORD).await, fresh);
         }
@@ -122,7 +123,7 @@ async fn a_changed_password_ends_what_the_old_one_began() {
     let new = "seven purple elephants";
     let server = Server::start().await;
     let hand = in_hand(&server).await;
-    server.mapae.set_password(&hand.id, &SecretText::new(new.to_owned())).await.unwrap();
+    server.mapae.set_password(&hand.id, &SecretText::new(new.to_owned()), By::System).await.unwrap();
     assert_eq!(answered(&server, &hand, PASSWORD).await, JOB);
     let fresh = ["token", "signin", "password", "web password", "job", "job verify"];
     assert_eq!(answered(&server, &hand, new).await, fresh);
@@ -141,7 +142,7 @@ async fn a_changed_password_ends_what_the_old_one_began() {
 async fn a_withdrawn_scope_is_in_nothing_that_is_given() {
     let server = Server::start().await;
     let hand = in_hand(&server).await;
-    server.mapae.administer(&hand.id, withdraw("items"), None).await.unwrap();
+    server.mapae.administer(&hand.id, withdraw("items"), By::System).await.unwrap();
     let mut seen = 0;
     for (name, request) in requests(&server, &hand, PASSWORD) {
         let response = request.send().await.unwrap();
@@ -166,7 +167,7 @@ async fn a_withdrawn_scope_is_in_nothing_that_is_given() {
 async fn a_removed_client_gets_nothing() {
     let server = Server::start().await;
     let hand = in_hand(&server).await;
-    server.mapae.remove_client("web", None).await.unwrap();
+    server.mapae.remove_client("web", By::System).await.unwrap();
     let left = ["token", "signin", "password", "refresh", "cookie", "me", "userinfo", "sessions", "verify"];
     assert_eq!(answered(&server, &hand, PASSWORD).await, left);
     for path in ["/oauth2/introspect", "/oauth2/revoke"] {

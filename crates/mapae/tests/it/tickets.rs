@@ -1,5 +1,6 @@
 //! Single-use tickets, which stand for an access token where no header can be sent.
 
+use mapae::service::By;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -154,7 +155,7 @@ async fn it_stands_for_its_token() {
     let events = live.events(&format!("/silence?ticket={}", ticket(&server, &token).await), None).await;
     says(&mut socket, "hello").await;
     let id = mapae::domain::UserId::new(text(&parts(&token).1["sub"])).unwrap();
-    server.mapae.administer(&id, disable(true), None).await.unwrap();
+    server.mapae.administer(&id, disable(true), By::System).await.unwrap();
     assert_eq!(closed(&mut socket).await, (3000, "the session has ended".to_owned()));
     last_events(events).await;
     let answer = live.events(&format!("/events?ticket={second}"), None).await;
@@ -182,7 +183,7 @@ async fn it_ends_with_its_token() {
 async fn it_ends_with_the_key_of_its_token() {
     let (server, live, token) = start().await;
     let ticket = ticket(&server, &token).await;
-    server.mapae.rotate_keys(true).await.unwrap();
+    server.mapae.rotate_keys(true, By::System).await.unwrap();
     let mut tx = server.mapae.store().begin().await.unwrap();
     assert!(tx.remove_signing_key(parts(&token).0["kid"].as_str().unwrap()).await.unwrap());
     tx.commit().await.unwrap();

@@ -1,6 +1,7 @@
 //! `/oauth2/token`: grants, and how clients say who they are.
 
 use mapae::domain::{ClientType, Lifetimes};
+use mapae::service::By;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -83,7 +84,7 @@ async fn a_secret_is_shown_by_basic_or_in_the_form() {
     let made = confidential(&server, "made", "client_credentials", "items").await;
     let mut given = new_client("given", ClientType::Confidential, "client_credentials", "items");
     given.secret = Some(secret(GIVEN));
-    assert!(server.mapae.add_client(given, None).await.unwrap().1.is_none(), "a given secret is not repeated");
+    assert!(server.mapae.add_client(given, By::System).await.unwrap().1.is_none(), "a given secret is not repeated");
     assert!(made.starts_with("mcs_") && made.len() == 4 + 43, "{made}");
     let grant = ("grant_type", "client_credentials");
     let post = |form: &[(&str, &str)]| server.post("/oauth2/token").form(form);
@@ -112,7 +113,7 @@ async fn who_does_not_prove_it_is_refused() {
     let made = confidential(&server, "made", "client_credentials", "items").await;
     let mut given = new_client("given", ClientType::Confidential, "client_credentials", "items");
     given.secret = Some(secret(GIVEN));
-    server.mapae.add_client(given, None).await.unwrap();
+    server.mapae.add_client(given, By::System).await.unwrap();
     public(&server, "app", "refresh_token", "me").await;
     let grant = ("grant_type", "client_credentials");
     let post = |form: &[(&str, &str)]| server.post("/oauth2/token").form(form);
@@ -195,10 +196,10 @@ async fn a_clients_audiences_and_shorter_lifetimes_hold() {
     let mut client = new_client("app", ClientType::Public, "password refresh_token", "me");
     client.audiences = vec!["https://api.example".to_owned(), "https://other.example".to_owned()];
     client.lifetimes = Lifetimes { access_token: Some(60), session_idle: Some(120), session: Some(200) };
-    server.mapae.add_client(client, None).await.unwrap();
+    server.mapae.add_client(client, By::System).await.unwrap();
     let mut long = new_client("long", ClientType::Public, "password", "me");
     long.lifetimes.access_token = Some(6_000);
-    server.mapae.add_client(long, None).await.unwrap();
+    server.mapae.add_client(long, By::System).await.unwrap();
     let long = expect(token(&server, &password_form("long", PASSWORD)).await, StatusCode::OK).await;
     assert_eq!(long["expires_in"], 600, "never longer than the server's own");
     let mut tokens = Tokens::of(&expect(token(&server, &password_form("app", PASSWORD)).await, StatusCode::OK).await);

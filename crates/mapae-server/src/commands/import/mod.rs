@@ -12,7 +12,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use mapae::Mapae;
-use mapae::service::import::{ImportOutcome, ImportRow};
+use mapae::service::By;
+use mapae::service::import::{ImportCounts, ImportOutcome, ImportRow};
 use serde_json::json;
 
 use super::{Failure, print, print_json, sentence};
@@ -41,15 +42,7 @@ trait Source {
     fn next_row(&mut self) -> Result<Option<SourceRow>, Failure>;
 }
 
-/// What became of the rows.
-#[derive(Default)]
-struct Counts {
-    imported: u64,
-    already_there: u64,
-    refused: u64,
-}
-
-pub(super) async fn run(mapae: &Mapae, arguments: UserImport) -> Result<(), Failure> {
+pub(super) async fn run(mapae: &Mapae, by: By<'_>, arguments: UserImport) -> Result<(), Failure> {
     let file = arguments.file.as_deref().filter(|path| *path != Path::new("-"));
     let format = arguments.format.unwrap_or_else(|| match file.and_then(Path::extension) {
         Some(extension) if extension.eq_ignore_ascii_case("csv") => ImportFormat::Csv,
@@ -73,7 +66,7 @@ pub(super) async fn run(mapae: &Mapae, arguments: UserImport) -> Result<(), Fail
         ImportFormat::Supabase => Box::new(supabase::DumpRows::new(input, clock().now_millis())),
         ImportFormat::Keycloak => Box::new(keycloak::KeycloakRows::new(input)),
     };
-    let imported = import(mapae, source.as_mut(), &progress).await;
+    let imported = import(mapae, by, source.as_mut(), &progress).await;
     progress.end();
     let counts = imported?;
     if arguments.output.json {
@@ -91,8 +84,13 @@ pub(super) async fn run(mapae: &Mapae, arguments: UserImport) -> Result<(), Fail
     if counts.refused == 0 { Ok(()) } else { Err(Failure::Silent) }
 }
 
-async fn import(mapae: &Mapae, source: &mut dyn Source, progress: &Progress) -> Result<Counts, Failure> {
-    let mut counts = Counts::default();
+async fn import(
+    mapae: &Mapae,
+    by: By<'_>,
+    source: &mut dyn Source,
+    progress: &Progress,
+) -> Result<ImportCounts, Failure> {
+    let mut run = mapae.begin_import(by);
     loop {
         let (mut places, mut accounts) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let mut at_end = false;
@@ -104,22 +102,18 @@ async fn import(mapae: &Mapae, source: &mut dyn Source, progress: &Progress) -> 
                     accounts.push(account);
                 }
                 Some(SourceRow { place, id, account: Err(why) }) => {
-                    counts.refused += 1;
+                    run.unreadable();
                     progress.say(&format!("mapae: {place}{id}: {why}"));
                 }
             }
         }
-        let outcomes = mapae.import_accounts(accounts).await.map_err(sentence)?;
+        let outcomes = mapae.import_accounts(&mut run, accounts).await.map_err(sentence)?;
         for ((place, id), outcome) in places.iter().zip(outcomes) {
-            match outcome {
-                ImportOutcome::Imported => counts.imported += 1,
-                ImportOutcome::AlreadyThere => counts.already_there += 1,
-                ImportOutcome::Refused(why) => {
-                    counts.refused += 1;
-                    progress.say(&format!("mapae: {place}{id}: {why}"));
-                }
+            if let ImportOutcome::Refused(why) = outcome {
+                progress.say(&format!("mapae: {place}{id}: {why}"));
             }
         }
+        let counts = run.counts();
         progress.rows(counts.imported + counts.already_there + counts.refused);
         if at_end {
             return Ok(counts);

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "the derive of the ORM makes public items")]
 
+pub(super) mod audit;
 pub(super) mod client;
 pub(super) mod data_key;
 pub(super) mod invalidation;
