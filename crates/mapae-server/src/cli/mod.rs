@@ -1,5 +1,6 @@
 //! The command line, as types. What the commands do is in `commands`.
 
+mod audit;
 mod client;
 mod password;
 mod session;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use audit::{AuditCommand, AuditFilter, AuditTail};
 pub(crate) use client::{ClientAdd, ClientCommand, ClientRemove, ClientRotate, ClientShow, SecretSource};
 pub(crate) use password::{PasswordCommand, PasswordHash};
 pub(crate) use session::{SessionCommand, SessionEnd, SessionList};
@@ -72,6 +74,9 @@ pub(crate) enum Command {
     /// Signing keys: list, rotate and revoke.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The audit trail: who did what to whom.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Secrets: make a good one.
     #[command(subcommand)]
     Secret(SecretCommand),

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod audit;
 mod client;
 mod config;
 mod db;
@@ -130,6 +131,7 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
             Command::Client(command) => {
                 with_service(&config, async |mapae| client::run(mapae, by, command).await).await
             }
+            Command::Audit(command) => with_service(&config, async |mapae| audit::run(mapae, command).await).await,
             Command::Key(command) => with_service(&config, async |mapae| key::run(mapae, by, command).await).await,
             Command::Token(TokenCommand::Mint(arguments)) => {
                 let guessed = config.base_url.is_none();

@@ -84,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_grace: Duration,
     pub(crate) metrics_listen: Option<Listen>,
+    /// 0 keeps them for good.
+    pub(crate) audit_retention_days: u32,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: tracing::Level,
     pub(crate) first_admin: Option<FirstAdmin>,

@@ -324,6 +324,14 @@ pub(crate) static SETTINGS: &[Setting] = &[
         ..BASE
     },
     Setting {
+        name: "audit_retention_days",
+        kind: Kind::Integer { min: 0, max: 36_500 },
+        default: Default::Is("365"),
+        help: "How long rows of the audit trail are kept, in days; 0 keeps them for good",
+        hints: &["audit", "audit_retention", "audit_days", "retention_days"],
+        ..BASE
+    },
+    Setting {
         name: "log_format",
         kind: Kind::Choice(&["auto", "text", "json"]),
         default: Default::Is("auto"),

@@ -1,5 +1,7 @@
 //! The binary as a process, with an environment of its own and a directory of its own.
 
+mod audit;
+mod audit_acts;
 mod clients;
 mod clients_and_sessions;
 mod commands;

@@ -14,8 +14,9 @@ fn root() -> PathBuf {
 }
 
 /// Every file with walks. A page that is not here has none, see the test below.
-const WALKED: [&str; 6] = [
+const WALKED: [&str; 7] = [
     "README.md",
+    "docs/audit.md",
     "docs/command-line.md",
     "docs/configuration.md",
     "docs/passwords.md",
@@ -82,6 +83,13 @@ fn command_line() {
     assert!(shown.contains(r#""users":[{"#), "{shown}");
     assert!(shown.contains("Refused."), "{shown}");
     assert!(shown.ends_with("Imported 0; 1 were there already; 0 were refused.\n"), "{shown}");
+}
+
+#[test]
+fn audit() {
+    let shown = walk("docs/audit.md");
+    assert!(shown.contains("  user.added "), "{shown}");
+    assert!(shown.contains(r#""event":"session.started""#), "{shown}");
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! `/admin/users`: everybody's accounts, for holders of `mapae:admin`.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use base64_simd::URL_SAFE_NO_PAD;
 use mapae_verify::Scopes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +11,7 @@ use super::api::{ApiRouter, Operation, get_with, patch_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::current_user::SignedIn;
 use super::error::{ApiError, FieldProblem};
+use super::query::{Params, cursor, decode_cursor, limit};
 use super::users::UserBody;
 use crate::Service;
 use crate::domain::UserId;
@@ -101,23 +100,23 @@ pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
 async fn list(
     State(service): State<Service>,
     _admin: SignedIn<Admin>,
-    ListParams(query): ListParams,
+    Params(query): Params<ListQuery>,
 ) -> Result<Json<UserList>, ApiError> {
-    let after = query.cursor.as_deref().map(decode_cursor).transpose()?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        let message = format!("Input should be from 1 to {MAX_LIMIT}");
-        return Err(ApiError::validation(vec![FieldProblem::query("limit", "out_of_range", message)]));
-    }
+    let mut problems = Vec::new();
+    let after = decode_cursor(query.cursor.as_deref(), UserId::new, &mut problems);
+    let limit = limit(query.limit, DEFAULT_LIMIT, MAX_LIMIT, &mut problems);
     let search = query.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
     if search.is_some_and(|text| text.chars().count() > MAX_SEARCH_CHARS || text.contains(char::is_control)) {
         let message = format!("Search for at most {MAX_SEARCH_CHARS} characters, none of them control characters");
-        return Err(ApiError::validation(vec![FieldProblem::query("q", "invalid_search", message)]));
+        problems.push(FieldProblem::query("q", "invalid_search", message));
+    }
+    if !problems.is_empty() {
+        return Err(ApiError::validation(problems));
     }
     let page = service.store().list_users(search, after.as_ref(), limit).await?;
     Ok(Json(UserList {
         users: page.users.iter().map(UserBody::from).collect(),
-        next_cursor: page.next.map(|id| URL_SAFE_NO_PAD.encode_to_string(id.as_str())),
+        next_cursor: page.next.map(|id| cursor(id.as_str())),
     }))
 }
 
@@ -138,32 +137,6 @@ async fn change(
 ) -> Result<Json<UserBody>, ApiError> {
     let change = AdminChange { disabled: body.disabled, grant: body.grant, withdraw: body.withdraw };
     Ok(Json(UserBody::from(&service.administer(&id, change, By::User(&admin)).await?)))
-}
-
-fn decode_cursor(cursor: &str) -> Result<UserId, ApiError> {
-    let bad = || {
-        ApiError::validation(vec![FieldProblem::query(
-            "cursor",
-            "invalid_cursor",
-            "Use next_cursor of the page before",
-        )])
-    };
-    let bytes = URL_SAFE_NO_PAD.decode_to_vec(cursor).map_err(|_| bad())?;
-    String::from_utf8(bytes).ok().and_then(UserId::new).ok_or_else(bad)
-}
-
-/// Query parameters whose rejection is an error of ours.
-pub(super) struct ListParams(ListQuery);
-
-impl<S: Send + Sync> FromRequestParts<S> for ListParams {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let query = Query::from_request_parts(parts, state).await.map_err(|error: QueryRejection| {
-            ApiError::validation(vec![FieldProblem::query("query", "invalid", error.body_text())])
-        })?;
-        Ok(Self(query.0))
-    }
 }
 
 /// The id in the path. What cannot be an id is the id of nobody.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod audit;
 mod body;
 mod caller;
 mod client_ip;
@@ -20,6 +21,7 @@ mod health;
 mod oauth;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod query;
 mod refresh_cookie;
 mod request;
 mod require;

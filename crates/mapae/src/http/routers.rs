@@ -15,7 +15,7 @@ use super::api::{ApiRouter, Routes};
 use super::request::{self, Around};
 use super::style::{ErrorStyle, error_style};
 use super::{
-    admin, clients, error, health, oauth, refresh_cookie, revocations, sessions, tickets, token, users, verify,
+    admin, audit, clients, error, health, oauth, refresh_cookie, revocations, sessions, tickets, token, users, verify,
     well_known,
 };
 #[cfg(feature = "openapi")]
@@ -83,7 +83,7 @@ fn around(
 }
 
 fn admin_router(abilities: Abilities) -> ApiRouter<Service> {
-    admin::router(abilities).merge(sessions::admin_router()).merge(clients::router())
+    admin::router(abilities).merge(sessions::admin_router()).merge(clients::router()).merge(audit::router())
 }
 
 fn sessions_router() -> ApiRouter<Service> {
@@ -124,7 +124,7 @@ impl<U: Account> Mapae<U> {
         self.mounted(|_| tickets::router())
     }
 
-    /// `/admin`: everybody's accounts and sessions, and the OAuth clients, for holders of `mapae:admin`.
+    /// `/admin`: everybody's accounts and sessions, the OAuth clients, and the audit trail, for holders of `mapae:admin`.
     pub fn admin_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
         self.mounted(|service| admin_router(service.abilities()))
     }

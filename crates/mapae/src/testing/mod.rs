@@ -23,17 +23,13 @@ use crate::service::accounts::NewAccount;
 use crate::service::builder::Builder;
 use crate::service::stateless::StatelessBuilder;
 use crate::service::user_store::{StoredUser, UserStore, UserTable};
-<<<<<<< HEAD
-use crate::service::{Background, Service};
+use crate::service::{Background, By, Service};
 
 /// Lets refused sign-ins be answered as soon as they are known to be refused, so that a test of what their time tells can
 /// show that it would see a difference. Never in a program that people use.
 pub fn remove_refusal_floor(service: &Service) {
     service.passwords().remove_refusal_floor();
 }
-=======
-use crate::service::{Background, By};
->>>>>>> 2d90476 (Write down who did what in an audit trail)
 
 /// The time at which every test begins: 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600;

@@ -6,6 +6,8 @@ mod about_tokens;
 mod access_cookie;
 mod admin_change;
 mod admin_list;
+mod audit;
+mod audit_tables;
 mod authorization_header;
 mod bad_input;
 mod browser;

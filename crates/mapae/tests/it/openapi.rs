@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::server::{Server, header, text};
 
 /// Every operation with the scopes that it asks for; empty where any token will do, `None` where none is needed.
-const OPERATIONS: [(&str, &str, Option<&str>); 38] = [
+const OPERATIONS: [(&str, &str, Option<&str>); 39] = [
     ("POST", "/users/signup", None),
     ("POST", "/users/signin", None),
     ("POST", "/token", None),
@@ -33,6 +33,7 @@ const OPERATIONS: [(&str, &str, Option<&str>); 38] = [
     ("GET", "/admin/clients/{client}", Some("mapae:admin")),
     ("DELETE", "/admin/clients/{client}", Some("mapae:admin")),
     ("POST", "/admin/clients/{client}/secret", Some("mapae:admin")),
+    ("GET", "/admin/audit", Some("mapae:admin")),
     ("POST", "/oauth2/token", None),
     ("POST", "/oauth2/introspect", None),
     ("POST", "/oauth2/revoke", None),

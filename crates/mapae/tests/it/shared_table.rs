@@ -33,18 +33,18 @@ fn context() -> Context {
     context
 }
 
-fn hash(password: &str) -> String {
+pub(crate) fn hash(password: &str) -> String {
     let password = Password::new(password).unwrap();
     context().hash(&password, &[7; 16], &mut Workspace::new()).unwrap().into_string()
 }
 
-struct Shared {
-    server: Server,
+pub(crate) struct Shared {
+    pub(crate) server: Server,
     db: SqlitePool,
 }
 
 impl Shared {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(TABLE, mapping(), |_| {}).await
     }
 
@@ -67,7 +67,7 @@ impl Shared {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.db).await.unwrap();
     }
 
-    async fn add(&self, name: &str, password: &str) {
+    pub(crate) async fn add(&self, name: &str, password: &str) {
         let hash = hash(password);
         self.sql(&format!(
             r#"INSERT INTO "auth ""user" (password, is_superuser, "user name", first_name, last_name, email, is_staff,
@@ -76,7 +76,7 @@ impl Shared {
         .await;
     }
 
-    async fn set(&self, set: &str, name: &str) {
+    pub(crate) async fn set(&self, set: &str, name: &str) {
         self.sql(&format!(r#"UPDATE "auth ""user" SET {set} WHERE "user name" = '{name}'"#)).await;
     }
 

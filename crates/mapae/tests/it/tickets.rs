@@ -1,8 +1,8 @@
 //! Single-use tickets, which stand for an access token where no header can be sent.
 
-use mapae::service::By;
 use std::time::Duration;
 
+use mapae::service::By;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use sea_orm::{ConnectionTrait, Database, Statement};

@@ -12,11 +12,12 @@ use serde_json::json;
 
 use super::error_response;
 use crate::domain::ScopeSet;
-use crate::http::admin::{AccountId, ListParams, ListQuery, UserPath};
+use crate::http::admin::{AccountId, UserPath};
 use crate::http::body::JsonBody;
 use crate::http::current_user::{CurrentUser, KnownUser, SignedIn};
 use crate::http::error::{ApiError, ErrorCode, FieldProblem};
 use crate::http::form::{self, PasswordRequestForm, StrictPasswordRequestForm};
+use crate::http::query::Params;
 use crate::service::account::Account;
 
 pub(super) type Responses = Vec<(Option<StatusCode>, Response)>;
@@ -57,9 +58,9 @@ impl<T: JsonSchema> OperationInput for JsonBody<T> {
     }
 }
 
-impl OperationInput for ListParams {
+impl<Q: JsonSchema> OperationInput for Params<Q> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        <Query<ListQuery> as OperationInput>::operation_input(ctx, operation);
+        <Query<Q> as OperationInput>::operation_input(ctx, operation);
     }
 
     fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
