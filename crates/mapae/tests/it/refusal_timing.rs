@@ -1,6 +1,7 @@
 //! How long a refused sign-in takes tells nothing: unknown names, wrong passwords, disabled accounts and hashes of every
 //! format are compared by the two-sample Kolmogorov–Smirnov test.
 
+use mapae::service::By;
 use mapae::service::import::{ImportOutcome, ImportRow};
 use mapae::testing::remove_refusal_floor;
 use mapae_password::firebase::FirebaseParams;
@@ -72,7 +73,8 @@ async fn names(server: &Server) -> Vec<String> {
     let mut rows = vec![row("active", today.clone(), false), row("disabled", today, true)];
     rows.extend(Format::all().iter().map(|format| row(format.name(), hash(&cheap(*format)), false)));
     let mut names: Vec<String> = rows.iter().filter_map(|row| row.username.clone()).collect();
-    for outcome in server.mapae.import_accounts(rows).await.unwrap() {
+    let mut run = server.mapae.begin_import(By::System);
+    for outcome in server.mapae.import_accounts(&mut run, rows).await.unwrap() {
         assert_eq!(outcome, ImportOutcome::Imported);
     }
     names.insert(0, "nobody".to_owned());
