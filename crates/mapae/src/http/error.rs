@@ -320,7 +320,7 @@ impl From<BearerError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Database(_) | StoreError::UserTable(_) => Self::unavailable(&error),
+            StoreError::Database(_) | StoreError::Conflict(_) | StoreError::UserTable(_) => Self::unavailable(&error),
             StoreError::Corrupt { .. } => Self::internal(&error),
             StoreError::UsernameTaken => Self::new(ErrorCode::UsernameTaken, "This user name is taken."),
             StoreError::EmailTaken => Self::new(ErrorCode::EmailTaken, "This e-mail address is taken."),

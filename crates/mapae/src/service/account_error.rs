@@ -74,9 +74,10 @@ impl From<StoreError> for AccountError {
         match error {
             StoreError::UsernameTaken => Self::UsernameTaken,
             StoreError::EmailTaken => Self::EmailTaken,
-            other @ (StoreError::Database(_) | StoreError::Corrupt { .. } | StoreError::UserTable(_)) => {
-                Self::Store(other)
-            }
+            other @ (StoreError::Database(_)
+            | StoreError::Conflict(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::UserTable(_)) => Self::Store(other),
         }
     }
 }

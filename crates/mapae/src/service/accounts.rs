@@ -305,7 +305,10 @@ impl Service {
     /// [`ChangeError`].
     pub async fn administer(&self, id: &UserId, change: AdminChange, by: By<'_>) -> Result<User, ChangeError> {
         self.settings().scopes.check(&change.grant)?;
-        let tx = self.begin_by(by, Admin::NAME).await?;
+        let tx = match by {
+            By::User(admin) => self.begin_as_on(admin, Admin::NAME, Some(id)).await?,
+            By::CommandLine(_) | By::System => self.store().begin().await?,
+        };
         let locks_out = change.disabled == Some(true) || change.withdraw.contains(Admin::NAME);
         if locks_out && by.is(id) {
             return Err(AccountError::OwnAccount.into());

@@ -112,7 +112,17 @@ impl Service {
 
     /// Begins the transaction in which somebody does what asks for `scope`, if that is still allowed.
     pub(super) async fn begin_as(&self, principal: &Principal, scope: &'static str) -> Result<Tx, ChangeError> {
-        let (tx, found) = self.begin_on(&principal.user.id).await?;
+        self.begin_as_on(principal, scope, None).await
+    }
+
+    /// As [`Self::begin_as`], for a change of this account.
+    pub(super) async fn begin_as_on(
+        &self,
+        principal: &Principal,
+        scope: &'static str,
+        changed: Option<&UserId>,
+    ) -> Result<Tx, ChangeError> {
+        let (tx, found) = self.begin_on_both(&principal.user.id, changed).await?;
         self.still(&tx, found.map(|found| found.user).as_ref(), principal, scope).await?;
         Ok(tx)
     }

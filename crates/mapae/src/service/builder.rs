@@ -15,7 +15,7 @@ use super::{Mapae, Parts, Service, StartError};
 use crate::domain::scope::ScopeCatalogueError;
 use crate::domain::{BaseUrl, MasterKey, User, UserMapping};
 use crate::settings::{Settings, Signup};
-use crate::store::{Migrate, OpenError, Store};
+use crate::store::{DatabaseOptions, Migrate, OpenError, Store};
 
 /// The settings of a service, begun by [`Mapae::builder`]. Reads neither environment nor files: what is not given here
 /// is as [`Settings::new`] has it.
@@ -51,7 +51,7 @@ pub struct Builder<U: Account = User> {
 
 /// Where the tables are.
 enum Place {
-    Url(String),
+    Url(DatabaseOptions),
     Store(Store),
 }
 
@@ -112,10 +112,10 @@ impl Builder {
 }
 
 impl<U: Account> Builder<U> {
-    /// The database of this service's own tables, all named `mapae_…`; it may be the application's. Made if it is
-    /// missing; the tables are brought up to date.
-    pub fn database(mut self, url: impl Into<String>) -> Self {
-        self.place = Some(Place::Url(url.into()));
+    /// The database of this service's own tables, all named `mapae_…`; it may be the application's. A SQLite file is made
+    /// if it is missing; the tables are brought up to date.
+    pub fn database(mut self, database: impl Into<DatabaseOptions>) -> Self {
+        self.place = Some(Place::Url(database.into()));
         self
     }
 

@@ -194,11 +194,10 @@ impl Service {
             updated_at: now,
         };
         let mut tx = self.begin_by(by, Admin::NAME).await?;
-        if tx.client(&client.id).await?.is_some() {
+        let registered = RegisteredClient { client, secret_hash };
+        if !tx.insert_client(&registered).await? {
             return Err(ClientError::Taken);
         }
-        let registered = RegisteredClient { client, secret_hash };
-        tx.insert_client(&registered).await?;
         tx.record(Entry::new(Event::ClientAdded, &by.actor()).client(&registered.client.id)).await?;
         tx.commit().await?;
         Ok((registered.client, made))
@@ -241,7 +240,7 @@ impl Service {
     pub async fn remove_client(&self, id: &str, by: By<'_>) -> Result<(), ClientError> {
         let id = ClientId::parse(id).ok_or(ClientError::NotFound)?;
         let (mut tx, actor) = (self.begin_by(by, Admin::NAME).await?, by.actor());
-        let client = tx.client(&id).await?.ok_or(ClientError::NotFound)?.client;
+        let client = tx.client_to_change(&id).await?.ok_or(ClientError::NotFound)?.client;
         tx.end(Sessions::OfClient(&id), EndReason::Client, &actor).await?;
         if let Ok(subject) = Subject::client(id.as_str())
             && client.may(GrantType::ClientCredentials)

@@ -181,12 +181,25 @@ impl Service {
         }
     }
 
-    /// Begins a transaction, and the account with this id as it sees it. The application's own table is read before the
+    /// Begins a transaction, and the account with this id, locked until its end. The application's own table is read before the
     /// transaction begins, and never asked while one is open: its connections may all be waiting for the one writer.
     pub(super) async fn begin_on(&self, id: &UserId) -> Result<(Tx, Option<Found>), StoreError> {
+        self.begin_on_both(id, None).await
+    }
+
+    /// As [`Self::begin_on`], for a transaction that goes on to change the `other` account: of two who do this to each
+    /// other, one comes first.
+    pub(super) async fn begin_on_both(
+        &self,
+        id: &UserId,
+        other: Option<&UserId>,
+    ) -> Result<(Tx, Option<Found>), StoreError> {
         match self.directory() {
             Directory::Own => {
                 let tx = self.store().begin().await?;
+                if let Some(other) = other {
+                    tx.lock_users(&[id, other]).await?;
+                }
                 let found = tx.credential(id).await?.map(Found::from);
                 Ok((tx, found))
             }
@@ -194,7 +207,7 @@ impl Service {
                 let found = self.found_by_id(id).await?;
                 Ok((self.store().begin().await?, found))
             }
-            Directory::Mapped(mapped) => self.begin_on_mapped(mapped, id).await,
+            Directory::Mapped(mapped) => self.begin_on_mapped(mapped, id, other).await,
         }
     }
 
@@ -228,7 +241,7 @@ impl Service {
                 None => Ok(false),
             },
             Directory::Mapped(mapped) => {
-                let (mut tx, _) = self.begin_on_mapped(mapped, id).await?;
+                let (mut tx, _) = self.begin_on_mapped(mapped, id, None).await?;
                 let swapped = self.set_mapped_hash(mapped, &mut tx, id, (old, new), true).await?;
                 if swapped {
                     tx.commit().await?;

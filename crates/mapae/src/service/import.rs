@@ -157,7 +157,11 @@ impl Service {
         let mut attempt = 1;
         let decided = loop {
             match self.import_batch(run, &read).await {
-                Err(StoreError::UsernameTaken | StoreError::EmailTaken) if attempt < ATTEMPTS => attempt += 1,
+                Err(StoreError::UsernameTaken | StoreError::EmailTaken | StoreError::Conflict(_))
+                    if attempt < ATTEMPTS =>
+                {
+                    attempt += 1
+                }
                 decided => break decided?,
             }
         };

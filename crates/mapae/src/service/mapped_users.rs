@@ -135,10 +135,14 @@ impl Service {
         &self,
         at: &MappedUsers,
         id: &UserId,
+        other: Option<&UserId>,
     ) -> Result<(Tx, Option<Found>), StoreError> {
         // Ends: it only goes round when somebody else has changed the password.
         loop {
             let mut tx = self.store().begin().await?;
+            if let Some(other) = other {
+                tx.lock_mapped(&[id, other]).await?;
+            }
             match self.settled(at, &mut tx, id).await? {
                 (found, false) => return Ok((tx, found)),
                 (_, true) => tx.commit().await?,
@@ -189,7 +193,7 @@ impl Service {
                 Ok(Some(Account { user: std::sync::Arc::new(found.user), row: None }))
             }
             Since::PasswordChanged | Since::Somebody => {
-                drop(self.begin_on_mapped(at, id).await?);
+                drop(self.begin_on_mapped(at, id, None).await?);
                 Ok(None)
             }
         }

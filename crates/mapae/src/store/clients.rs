@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use mapae_verify::Scopes;
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{LockType, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::client::{self, Column, Entity};
 use super::{Change, Store, StoreError, Tx};
@@ -30,7 +31,8 @@ impl Store {
             return Ok(Some(client));
         }
         let epoch = self.0.cache.epoch();
-        let client = by_id(&self.0.read, id).await?.map(Arc::new);
+        let row = Entity::find_by_id(id.as_str()).one(&self.0.read).await?;
+        let client = row.map(to_client).transpose()?.map(Arc::new);
         if let Some(client) = &client {
             self.0.cache.fill_client(epoch, client);
         }
@@ -48,24 +50,34 @@ impl Store {
 }
 
 impl Tx {
-    /// The client with this id, as this transaction sees it.
+    /// The client with this id, which nobody removes until this transaction ends.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn client(&self, id: &ClientId) -> Result<Option<RegisteredClient>, StoreError> {
-        by_id(&self.inner, id).await
+        let row = Entity::find_by_id(id.as_str()).lock(LockType::KeyShare).one(&self.inner).await?;
+        row.map(to_client).transpose()
     }
 
-    /// Registers a client.
+    /// The client with this id, which nobody else uses or changes until this transaction ends.
     ///
     /// # Errors
-    /// [`StoreError`] if the database fails or the id is taken.
-    pub async fn insert_client(&mut self, registered: &RegisteredClient) -> Result<(), StoreError> {
+    /// [`StoreError`] if the database fails.
+    pub async fn client_to_change(&self, id: &ClientId) -> Result<Option<RegisteredClient>, StoreError> {
+        let row = Entity::find_by_id(id.as_str()).lock_exclusive().one(&self.inner).await?;
+        row.map(to_client).transpose()
+    }
+
+    /// Registers a client; `false` if the id is taken.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn insert_client(&mut self, registered: &RegisteredClient) -> Result<bool, StoreError> {
         let RegisteredClient { client, secret_hash } = registered;
         let words = |grants: &std::collections::BTreeSet<GrantType>| {
             grants.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(" ")
         };
-        client::ActiveModel {
+        let row = client::ActiveModel {
             id: Set(client.id.to_string()),
             client_type: Set(client.client_type.as_str().to_owned()),
             grants: Set(words(&client.grants)),
@@ -77,10 +89,11 @@ impl Tx {
             secret_hash: Set(secret_hash.clone()),
             created_at: Set(client.created_at),
             updated_at: Set(client.updated_at),
-        }
-        .insert(&self.inner)
-        .await?;
-        self.changed(Change::Client(client.id.to_string())).await
+        };
+        let taken = OnConflict::column(Column::Id).do_nothing().to_owned();
+        let inserted = Entity::insert(row).on_conflict(taken).exec_without_returning(&self.inner).await? == 1;
+        self.changed(Change::Client(client.id.to_string())).await?;
+        Ok(inserted)
     }
 
     /// Replaces a client's secret; `false` if there is no such client.
@@ -108,11 +121,6 @@ impl Tx {
         self.changed(Change::Client(id.to_string())).await?;
         Ok(deleted == 1)
     }
-}
-
-async fn by_id<C: ConnectionTrait>(db: &C, id: &ClientId) -> Result<Option<RegisteredClient>, StoreError> {
-    let row = Entity::find_by_id(id.as_str()).one(db).await?;
-    row.map(to_client).transpose()
 }
 
 fn to_client(row: client::Model) -> Result<RegisteredClient, StoreError> {

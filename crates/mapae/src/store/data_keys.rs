@@ -3,15 +3,17 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, EntityTrait};
 
+use super::engine::Turn;
 use super::entity::data_key::{self, Entity};
 use super::{StoreError, Tx};
 
 impl Tx {
-    /// The wrapped data key of this name.
+    /// The wrapped data key of this name. Until this transaction ends, nobody else looks for one in order to make it.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn data_key(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.take_turn(Turn::Keys).await?;
         Ok(Entity::find_by_id(name).one(&self.inner).await?.map(|row| row.wrapped))
     }
 

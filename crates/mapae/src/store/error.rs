@@ -1,6 +1,6 @@
 //! What can go wrong with the database.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// A failure of the store. The texts are for operators and logs, never for clients.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +8,9 @@ pub enum StoreError {
     /// The database could not be reached, was busy for too long, or failed.
     #[error("the database failed: {0}")]
     Database(#[source] DbErr),
+    /// Another transaction changed the same at the same moment; once more may succeed.
+    #[error("another transaction changed the same at the same moment: {0}")]
+    Conflict(#[source] DbErr),
     /// A row holds what this version cannot read.
     #[error("a row of {table} cannot be read: {why}")]
     Corrupt {
@@ -40,9 +43,21 @@ impl From<DbErr> for StoreError {
         match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(what)) if what.contains("username_canonical") => Self::UsernameTaken,
             Some(SqlErr::UniqueConstraintViolation(what)) if what.contains("email_canonical") => Self::EmailTaken,
+            Some(SqlErr::UniqueConstraintViolation(_)) => Self::Conflict(error),
+            _ if is_conflict(&error) => Self::Conflict(error),
             _ => Self::Database(error),
         }
     }
+}
+
+/// Whether PostgreSQL undid the transaction for the sake of others: a deadlock, a failed serialization, or a lock that was
+/// not to be had in time.
+fn is_conflict(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["40P01", "40001", "55P03"].contains(&code.as_ref()))
 }
 
 /// Why a database cannot be opened. Each text is one sentence that says what to do.
@@ -57,7 +72,10 @@ pub enum OpenError {
         source: DbErr,
     },
     /// The engine is not built in.
-    #[error("{0} is of no kind that is built in: use sqlite://mapae.db, with feature `sqlite` of the crate mapae")]
+    #[error(
+        "{0} is of no kind that is built in: use sqlite://mapae.db or postgres://…, with feature `sqlite` or `postgres` \
+         of the crate mapae"
+    )]
     UnsupportedEngine(String),
     /// Tables are there, but none of ours.
     #[error(

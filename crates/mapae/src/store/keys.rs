@@ -6,6 +6,7 @@ use mapae_verify::Algorithm;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
+use super::engine::Turn;
 use super::entity::signing_key::{self, Column, Entity};
 use super::{Change, Store, StoreError, Tx};
 use crate::domain::{KeyState, SigningKeyRecord};
@@ -21,11 +22,13 @@ impl Store {
 }
 
 impl Tx {
-    /// Every signing key as this transaction sees it, oldest first.
+    /// Every signing key, oldest first, of which nobody else makes, changes or removes one after such a look until this
+    /// transaction ends.
     ///
     /// # Errors
     /// As [`Store::signing_keys`].
     pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
+        self.take_turn(Turn::Keys).await?;
         all(&self.inner).await
     }
 

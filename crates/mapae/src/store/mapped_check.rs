@@ -38,44 +38,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn table_shape(&self, table: &str) -> Result<TableShape, StoreError> {
-        let mut shape = TableShape::default();
-        let query = Query::select()
-            .columns(["name", "type", "notnull", "dflt_value", "pk"])
-            .from_function(Func::cust("pragma_table_info").arg(table), "info")
-            .take();
-        for row in self.0.read.query_all(&query).await? {
-            let declared_type: String = row.try_get("", "type")?;
-            let pk: i32 = row.try_get("", "pk")?;
-            let rowid = pk == 1 && declared_type.eq_ignore_ascii_case("integer");
-            let name: String = row.try_get("", "name")?;
-            if pk == 1 {
-                shape.unique.push(name.clone());
-            }
-            shape.columns.push(TableColumn {
-                name,
-                declared_type,
-                not_null: row.try_get::<i32>("", "notnull")? != 0 || pk > 0,
-                has_default: rowid || row.try_get::<Option<String>>("", "dflt_value")?.is_some(),
-            });
-        }
-        let query = Query::select()
-            .column("name")
-            .from_function(Func::cust("pragma_index_list").arg(table), "indexes")
-            .and_where(Expr::col("unique").eq(1))
-            .and_where(Expr::col("partial").eq(0))
-            .take();
-        for row in self.0.read.query_all(&query).await? {
-            let index: String = row.try_get("", "name")?;
-            let query = Query::select()
-                .column("name")
-                .from_function(Func::cust("pragma_index_info").arg(index), "columns")
-                .take();
-            let covered = self.0.read.query_all(&query).await?;
-            if let [only] = covered.as_slice() {
-                shape.unique.extend(only.try_get::<Option<String>>("", "name")?);
-            }
-        }
-        Ok(shape)
+        Ok(self.0.connections.engine.table_shape(table, &self.0.read).await?)
     }
 
     /// How many texts in this column several rows have.

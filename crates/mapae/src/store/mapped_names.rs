@@ -3,6 +3,7 @@
 use sea_orm::sea_query::{Alias, Expr, Func, Query};
 use sea_orm::{ConnectionTrait, ExprTrait};
 
+use super::engine::Turn;
 use super::mapped_users::{text, theirs};
 use super::{Store, StoreError, Tx};
 use crate::domain::user::folded;
@@ -24,13 +25,14 @@ impl Store {
 }
 
 impl Tx {
-    /// As [`Store::mapped_names_are_free`], while nobody else writes.
+    /// As [`Store::mapped_names_are_free`], while no other node looks for the same reason.
     pub(super) async fn mapped_names_are_free(
         &self,
         mapping: &UserMapping,
         username: Option<&UserName>,
         email: Option<&EmailAddress>,
     ) -> Result<(), StoreError> {
+        self.take_turn(Turn::Names).await?;
         are_free(&self.inner, mapping, username, email).await
     }
 }

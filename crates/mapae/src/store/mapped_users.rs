@@ -6,6 +6,7 @@ use mapae_verify::Scopes;
 use sea_orm::sea_query::{Alias, Expr, IntoColumnRef, JoinType, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, EntityTrait, ExprTrait, Order, QueryFilter, QueryResult};
 
+use super::engine::Turn;
 use super::entity::shared_account;
 use super::{Store, StoreError, Tx};
 use crate::domain::user_mapping::{FullNameColumns, IdType};
@@ -108,11 +109,26 @@ impl Store {
 }
 
 impl Tx {
-    /// The account with this key, as this transaction sees it.
+    /// Lets no other node decide on these accounts until this transaction ends, and takes care that two transactions that
+    /// come to do so later need not wait for each other.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn lock_mapped(&self, ids: &[&UserId]) -> Result<(), StoreError> {
+        let mut ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.take_turn(Turn::Account(id)).await?;
+        }
+        Ok(())
+    }
+
+    /// The account with this key, on which no other node decides until this transaction ends.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn mapped_user(&self, mapping: &UserMapping, id: &UserId) -> Result<Option<MappedUser>, StoreError> {
+        self.take_turn(Turn::Account(id.as_str())).await?;
         by_id(&self.inner, mapping, id).await
     }
 }

@@ -7,6 +7,7 @@ mod audit;
 mod cache;
 mod clients;
 mod data_keys;
+mod engine;
 mod entity;
 mod error;
 mod import;
@@ -17,14 +18,11 @@ mod mapped_users;
 mod mapped_writes;
 mod migrations;
 mod open;
+mod options;
 mod pools;
 mod revocations;
+mod seen;
 mod sessions;
-#[cfg(feature = "sqlite")]
-mod sqlite;
-#[cfg(not(feature = "sqlite"))]
-#[path = "no_sqlite.rs"]
-mod sqlite;
 mod tickets;
 mod users;
 mod watch;
@@ -33,21 +31,20 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
-use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, TransactionTrait,
-};
+use sea_orm::{ActiveValue::Set, DatabaseConnection, DatabaseTransaction, EntityTrait};
 use tokio::sync::watch as watch_channel;
 
 pub use audit::{Direction, Stamped};
 use cache::Cache;
 pub use clients::RegisteredClient;
+use engine::{Connections, Turn};
 pub use error::{OpenError, StoreError};
 pub use import::{Identity, ImportedUser};
 pub use mapped_check::{TableColumn, TableShape};
 pub use mapped_users::MappedUser;
 pub use mapped_writes::NewMappedUser;
-use open::Connections;
-pub use open::{Migrate, SchemaStatus, without_password};
+pub use open::{Migrate, SchemaStatus};
+pub use options::{DatabaseOptions, without_password};
 pub use pools::Pool;
 pub use revocations::{NewRevocation, Revocation, RevokedKind};
 pub use sessions::{Advance, Sessions};
@@ -93,10 +90,9 @@ impl Change {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
+    connections: Connections,
+    /// That of `connections`.
     read: DatabaseConnection,
-    write: DatabaseConnection,
-    /// One connection that only looks for changes: SQLite counts other connections' commits for each connection.
-    watch: DatabaseConnection,
     clock: Arc<dyn Clock>,
     audit_ids: RisingIds,
     cache: Cache,
@@ -111,21 +107,20 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the database at `url` (`sqlite://path`), makes the file when `create`, and brings its schema up to date
-    /// as `migrate` allows.
+    /// Opens a database, makes its file when `create`, and brings its schema up to date as `migrate` allows.
     ///
     /// # Errors
     /// [`OpenError`]; its text says what to do.
-    pub async fn open(url: &str, create: bool, migrate: Migrate, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let connections = open::connect(url, create, migrate == Migrate::Adopt).await?;
-        if let Err(error) = open::migrate(&connections.write, migrate).await {
-            connections.close().await;
-            return Err(error);
-        }
+    pub async fn open(
+        database: impl Into<DatabaseOptions>,
+        create: bool,
+        migrate: Migrate,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let connections = open::open(&database.into(), create, migrate).await?;
         Ok(Self(Arc::new(Inner {
-            read: connections.read,
-            write: connections.write,
-            watch: connections.watch,
+            read: connections.read.clone(),
+            connections,
             audit_ids: RisingIds::new(IdSource::new(clock.clone(), Arc::new(SystemRng))),
             clock,
             cache: Cache::new(),
@@ -138,19 +133,20 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`]; its text says what to do.
-    pub async fn migrate(url: &str, create: bool, migrate: Migrate) -> Result<SchemaStatus, OpenError> {
-        let connections = open::connect(url, create, migrate == Migrate::Adopt).await?;
-        let status = open::migrate(&connections.write, migrate).await;
-        connections.close().await;
-        status
+    pub async fn migrate(
+        database: impl Into<DatabaseOptions>,
+        create: bool,
+        migrate: Migrate,
+    ) -> Result<SchemaStatus, OpenError> {
+        open::migrate(&database.into(), create, migrate).await
     }
 
     /// The SQL that [`Self::migrate`] would run, and the schema's state; changes nothing.
     ///
     /// # Errors
     /// [`OpenError`] if the database cannot be read.
-    pub async fn migration_sql(url: &str) -> Result<String, OpenError> {
-        open::pending_sql(url).await
+    pub async fn migration_sql(database: impl Into<DatabaseOptions>) -> Result<String, OpenError> {
+        open::pending_sql(&database.into()).await
     }
 
     /// Asks the engine for a look at its own structures (`PRAGMA integrity_check`); the problems found.
@@ -158,18 +154,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database cannot be asked.
     pub async fn check_integrity(&self) -> Result<Vec<String>, StoreError> {
-        let rows = self.0.read.query_all_raw(sea_orm::Statement::from_string(
-            self.0.read.get_database_backend(),
-            "PRAGMA integrity_check",
-        ));
-        let mut problems = Vec::new();
-        for row in rows.await? {
-            let line: String = row.try_get_by_index(0)?;
-            if line != "ok" {
-                problems.push(line);
-            }
-        }
-        Ok(problems)
+        self.0.connections.engine.check_integrity(&self.0.read).await
     }
 
     /// Whether the database answers.
@@ -182,17 +167,16 @@ impl Store {
 
     /// Closes every connection; on SQLite this folds the write-ahead log into the database file.
     pub async fn close(&self) {
-        let Inner { read, write, watch, .. } = &*self.0;
-        Connections { read: read.clone(), write: write.clone(), watch: watch.clone() }.close().await;
+        self.0.connections.close().await;
     }
 
-    /// Begins a write transaction. It waits for the one writer; dropping it undoes everything.
+    /// Begins a write transaction; dropping it undoes everything. See [`Tx`] for what others may do meanwhile.
     ///
     /// # Errors
-    /// [`StoreError`] if the writer is not free in time.
+    /// [`StoreError`] if the writer, or a connection that may write, is not free in time.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let inner = self.0.write.begin_with_options(open::write_transaction()).await?;
-        Ok(Tx { inner, store: self.clone(), changes: Vec::new() })
+        let inner = self.0.connections.begin().await?;
+        Ok(Tx { inner, store: self.clone(), changes: Vec::new(), revoked: Vec::new() })
     }
 
     /// Woken when a signing key changed, here or in another process.
@@ -222,19 +206,37 @@ pub(crate) fn now_utc(clock: &dyn Clock) -> DateTime<Utc> {
 }
 
 /// A write transaction. Commit it, or everything in it is undone.
+///
+/// On SQLite there is one at a time. On PostgreSQL they run side by side, on whatever node, and each statement sees what
+/// was committed before it (`READ COMMITTED`). So that both come to the same:
+///
+/// - [`Self::user`], [`Self::credential`] and [`Self::signing_keys`] lock what they read until the end: nobody else
+///   changes it meanwhile, and a sign-in and the disabling of the account happen one after the other.
+///   [`Self::mapped_user`] does so among the nodes of this service; of the other application's changes its fingerprint
+///   tells.
+/// - [`Self::client`] keeps the client from being removed; [`Self::client_to_change`] locks it.
+/// - What is consumed or advanced is written on condition, and the answer says whether it was.
+/// - Names that two want are told apart by unique indexes ([`StoreError::UsernameTaken`]).
+/// - Locks are taken in one order, accounts (by id) before clients before sessions (by id) before keys, so that no two
+///   wait for each other. Where two do all the same, one fails with [`StoreError::Conflict`] and may be tried again.
+/// - What other processes must hear of, and revocations, are written by [`Self::commit`], last of all. Revocations are
+///   numbered one transaction at a time, so that they come to sight in the order of their numbers.
 #[must_use = "dropping a transaction undoes it"]
 pub struct Tx {
     inner: DatabaseTransaction,
     store: Store,
     changes: Vec<Change>,
+    revoked: Vec<NewRevocation>,
 }
 
 impl Tx {
     /// Makes everything in this transaction durable, then drops what changed from this process's caches.
     ///
     /// # Errors
-    /// [`StoreError`] if the database refuses; then nothing of it happened.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    /// [`StoreError`] if the database refuses; then nothing of it happened, unless the connection was lost on the way.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.write_revocations().await?;
+        self.write_changes().await?;
         self.inner.commit().await?;
         for change in &self.changes {
             self.store.apply(change);
@@ -244,6 +246,16 @@ impl Tx {
 
     fn now(&self) -> DateTime<Utc> {
         self.store.now()
+    }
+
+    /// Waits for its turn, which lasts until the end of this transaction.
+    async fn take_turn(&self, turn: Turn<'_>) -> Result<(), StoreError> {
+        Ok(self.store.0.connections.engine.take_turn(turn, &self.inner).await?)
+    }
+
+    /// Takes a turn unless another transaction has it; whether it was taken.
+    async fn try_turn(&self, turn: Turn<'_>) -> Result<bool, StoreError> {
+        Ok(self.store.0.connections.engine.try_turn(turn, &self.inner).await?)
     }
 
     /// Notes that an account of the application's own table changed.
@@ -261,18 +273,26 @@ impl Tx {
 
     /// Notes several changes at once.
     async fn changed_all(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.changes.extend(changes);
+        Ok(())
+    }
+
+    /// Writes what changed into the log that every process reads.
+    async fn write_changes(&mut self) -> Result<(), StoreError> {
         let now = self.now();
         // Statements have a limited number of parameters.
-        for some in changes.chunks(1_000) {
+        for some in self.changes.chunks(1_000) {
             let rows = some.iter().map(|change| entity::invalidation::ActiveModel {
                 kind: Set(change.kind().to_owned()),
                 subject: Set(change.subject().to_owned()),
                 created_at: Set(now),
                 ..Default::default()
             });
-            entity::invalidation::Entity::insert_many(rows).exec(&self.inner).await?;
+            entity::invalidation::Entity::insert_many(rows).exec_without_returning(&self.inner).await?;
         }
-        self.changes.extend(changes);
+        if !self.changes.is_empty() {
+            self.store.0.connections.engine.announce(&self.inner).await?;
+        }
         Ok(())
     }
 }

@@ -1,13 +1,13 @@
 //! Opening a database: connections, and the state of its schema.
 
 use sea_orm::sea_query::{Expr, Order, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
-use sea_orm::{DbBackend, ExprTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use sea_orm_migration::MigratorTrait;
 
+use super::DatabaseOptions;
+use super::engine::{Connections, Engine, Turn};
 use super::error::OpenError;
 use super::migrations::{self, MIGRATION_TABLE, Migrator};
-use super::sqlite;
 
 /// What may be done about a schema that is not up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,54 +29,40 @@ pub struct SchemaStatus {
     pub pending: Vec<String>,
 }
 
-pub(super) struct Connections {
-    pub(super) read: DatabaseConnection,
-    pub(super) write: DatabaseConnection,
-    pub(super) watch: DatabaseConnection,
+/// Brings the schema up to date as `migrate` allows, and connects. `create` makes a missing file.
+pub(super) async fn open(options: &DatabaseOptions, create: bool, migrate: Migrate) -> Result<Connections, OpenError> {
+    self::migrate(options, create, migrate).await?;
+    engine_of(options)?.connect(options).await
 }
 
-impl Connections {
-    /// Closes all of them; the last one folds the write-ahead log into the database file.
-    pub(super) async fn close(self) {
-        for connection in [self.watch, self.read, self.write] {
-            if let Err(error) = connection.close().await {
-                tracing::warn!(%error, "a database connection did not close cleanly");
-            }
-        }
-    }
-}
-
-/// Connects without touching the schema. `create` makes the file if it is missing. Another program's database is left
-/// exactly as it is unless `adopt`.
-pub(super) async fn connect(url: &str, create: bool, adopt: bool) -> Result<Connections, OpenError> {
-    if !url.starts_with("sqlite:") || !cfg!(feature = "sqlite") {
-        return Err(OpenError::UnsupportedEngine(without_password(url)));
-    }
-    match look(url, adopt).await {
-        Err(OpenError::Connect { .. }) if create => {}
-        looked => _ = looked?,
-    }
-    sqlite::connect(url, create).await
-}
-
-/// The state of the schema of a database that may be another program's; changes nothing, not even the journal mode.
-async fn look(url: &str, adopt: bool) -> Result<SchemaStatus, OpenError> {
-    let db = sqlite::connect_only(url).await?;
-    let status = status(&db, adopt).await;
+/// Brings the schema up to date as `migrate` allows; its state before. Another program's database is left exactly as it
+/// is, unless it is adopted.
+pub(super) async fn migrate(
+    options: &DatabaseOptions,
+    create: bool,
+    migrate: Migrate,
+) -> Result<SchemaStatus, OpenError> {
+    let engine = engine_of(options)?;
+    let db = engine.connect_to_schema(options, create).await?;
+    let status = bring_up_to_date(engine, &db, migrate).await;
     db.close().await?;
     status
 }
 
-/// Every write transaction takes the write lock at once: SQLite refuses to upgrade a reader whose snapshot is old.
-pub(super) fn write_transaction() -> TransactionOptions {
-    TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
+fn engine_of(options: &DatabaseOptions) -> Result<Engine, OpenError> {
+    Engine::of(&options.url).ok_or_else(|| OpenError::UnsupportedEngine(options.shown()))
 }
 
-/// Brings the schema up to date as `migrate` allows. Several processes may do this at once: the write lock lets
-/// one through, and the others find nothing left to do. All or nothing.
-pub(super) async fn migrate(write: &DatabaseConnection, migrate: Migrate) -> Result<SchemaStatus, OpenError> {
-    let transaction = write.begin_with_options(write_transaction()).await?;
-    let status = status(&transaction, migrate == Migrate::Adopt).await?;
+/// Several processes may do this at once: one at a time gets through, and the others find nothing left to do. All or
+/// nothing.
+async fn bring_up_to_date(
+    engine: Engine,
+    db: &DatabaseConnection,
+    migrate: Migrate,
+) -> Result<SchemaStatus, OpenError> {
+    let transaction = engine.begin(db).await?;
+    engine.take_turn(Turn::Schema, &transaction).await?;
+    let status = status(engine, &transaction, migrate == Migrate::Adopt).await?;
     if status.pending.is_empty() {
         return Ok(status);
     }
@@ -89,8 +75,8 @@ pub(super) async fn migrate(write: &DatabaseConnection, migrate: Migrate) -> Res
 }
 
 /// Reads the state of the schema. Another program's database is refused unless `adopt`.
-pub(super) async fn status<C: ConnectionTrait>(db: &C, adopt: bool) -> Result<SchemaStatus, OpenError> {
-    let tables = table_names(db).await?;
+async fn status<C: ConnectionTrait>(engine: Engine, db: &C, adopt: bool) -> Result<SchemaStatus, OpenError> {
+    let tables = names(db, &engine.table_names()).await?;
     let mut applied = Vec::new();
     if tables.iter().any(|name| name == MIGRATION_TABLE) {
         applied = applied_migrations(db).await?;
@@ -107,17 +93,6 @@ pub(super) async fn status<C: ConnectionTrait>(db: &C, adopt: bool) -> Result<Sc
     Ok(SchemaStatus { applied, pending })
 }
 
-/// The tables of this database that are not the engine's own.
-async fn table_names<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, OpenError> {
-    let query = Query::select()
-        .column("name")
-        .from("sqlite_master")
-        .and_where(Expr::col("type").eq("table"))
-        .and_where(Expr::col("name").not_like("sqlite_%"))
-        .take();
-    names(db, &query).await
-}
-
 async fn applied_migrations<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, OpenError> {
     let query = Query::select()
         .expr_as(Expr::col("version"), "name")
@@ -132,25 +107,18 @@ async fn names<C: ConnectionTrait>(db: &C, query: &SelectStatement) -> Result<Ve
     rows.iter().map(|row| row.try_get("", "name").map_err(OpenError::from)).collect()
 }
 
-/// A database URL that may be shown.
-pub fn without_password(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            // Only URLs that cannot have a password refuse this.
-            let _ = parsed.set_password(Some("…"));
-            parsed.to_string()
-        }
-        _ => url.to_owned(),
-    }
-}
-
 /// The SQL of the missing migrations. Makes no file and changes nothing.
-pub(super) async fn pending_sql(url: &str) -> Result<String, OpenError> {
-    let pending = match look(url, true).await {
-        Ok(status) => status.pending,
+pub(super) async fn pending_sql(options: &DatabaseOptions) -> Result<String, OpenError> {
+    let engine = engine_of(options)?;
+    let pending = match engine.connect_to_schema(options, false).await {
+        Ok(db) => {
+            let status = status(engine, &db, true).await;
+            db.close().await?;
+            status?.pending
+        }
         // No database yet: everything is missing.
         Err(OpenError::Connect { .. }) => migrations::names().into_iter().map(str::to_owned).collect(),
         Err(error) => return Err(error),
     };
-    Ok(migrations::sql(DbBackend::Sqlite, &pending))
+    Ok(migrations::sql(engine.backend(), &pending))
 }

@@ -18,8 +18,8 @@ pub struct Pool {
 impl Store {
     /// The pools of connections.
     pub fn pools(&self) -> [Pool; 3] {
-        let inner = &*self.0;
-        [("read", &inner.read), ("write", &inner.write), ("watch", &inner.watch)].map(|(name, connection)| {
+        let connections = &self.0.connections;
+        [("read", &connections.read), ("write", &connections.write), ("watch", &connections.watch)].map(|(name, connection)| {
             let (open, idle) = count(connection);
             Pool { name, open, idle: u32::try_from(idle).unwrap_or(u32::MAX) }
         })

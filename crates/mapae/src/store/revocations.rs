@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::engine::Turn;
 use super::entity::revocation::{self, Column, Entity};
 use super::{Change, Store, StoreError, Tx};
 
@@ -136,15 +137,28 @@ impl Store {
 }
 
 impl Tx {
-    /// Notes revocations, except of what has no token left to revoke.
+    /// Notes revocations, except of what has no token left to revoke. They are written as the transaction commits.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn revoke(&mut self, mut revoked: Vec<NewRevocation>) -> Result<(), StoreError> {
         let now = self.now();
         revoked.retain(|one| now < one.tokens_expire_at + MOST_LEEWAY);
+        let tokens = revoked.iter().filter(|one| one.kind == RevokedKind::Token);
+        let changes = tokens.map(|one| Change::Token(one.value.clone())).collect();
+        self.revoked.extend(revoked);
+        self.changed_all(changes).await
+    }
+
+    /// Writes the revocations. Their numbers must become visible in order: whoever has seen one has seen all before it.
+    pub(super) async fn write_revocations(&mut self) -> Result<(), StoreError> {
+        let revoked = std::mem::take(&mut self.revoked);
+        if revoked.is_empty() {
+            return Ok(());
+        }
+        self.take_turn(Turn::Revocations).await?;
         // Past the time itself, which a feed without news may have for a number.
-        let first = newest(&self.inner).await?.max(now.timestamp_millis()) + 1;
+        let first = newest(&self.inner).await?.max(self.now().timestamp_millis()) + 1;
         // Statements have a limited number of parameters.
         for (some, first) in revoked.chunks(1_000).zip((first..).step_by(1_000)) {
             let rows = some.iter().zip(first..).map(|(one, seq)| revocation::ActiveModel {
@@ -154,10 +168,9 @@ impl Tx {
                 before: Set(one.before),
                 expires_at: Set(one.tokens_expire_at + MOST_LEEWAY),
             });
-            Entity::insert_many(rows).exec(&self.inner).await?;
+            Entity::insert_many(rows).exec_without_returning(&self.inner).await?;
         }
-        let tokens = revoked.into_iter().filter(|one| one.kind == RevokedKind::Token);
-        self.changed_all(tokens.map(|one| Change::Token(one.value)).collect()).await
+        Ok(())
     }
 
     /// Whether this one token was revoked, as this transaction sees it.

@@ -155,11 +155,13 @@ impl Tx {
     /// [`StoreError`] if the database fails.
     pub async fn end(&mut self, sessions: Sessions<'_>, reason: EndReason, by: &Actor) -> Result<usize, StoreError> {
         let now = self.now();
-        let which = sessions.condition().add(Column::EndedAt.is_null());
+        // Locked, so that those that are ended are exactly those that are told of.
         let open: Vec<Ending> = Entity::find()
             .select_only()
             .columns([Column::Id, Column::UserId, Column::ClientId, Column::AccessExpiresAt, Column::ExpiresAt])
-            .filter(which.clone())
+            .filter(sessions.condition().add(Column::EndedAt.is_null()))
+            .order_by_asc(Column::Id)
+            .lock_exclusive()
             .into_tuple()
             .all(&self.inner)
             .await?;
@@ -168,7 +170,11 @@ impl Tx {
             end_reason: Set(Some(reason.as_str().to_owned())),
             ..Default::default()
         };
-        Entity::update_many().set(row).filter(which).exec(&self.inner).await?;
+        // Statements have a limited number of parameters.
+        for some in open.chunks(1_000) {
+            let which = Column::Id.is_in(some.iter().map(|(id, ..)| id.as_str()));
+            Entity::update_many().set(row.clone()).filter(which).exec(&self.inner).await?;
+        }
         let revoked = open
             .iter()
             .map(|(id, _, _, access, expires_at)| NewRevocation::session(id, access.unwrap_or(*expires_at)))

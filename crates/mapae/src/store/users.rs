@@ -143,21 +143,32 @@ impl Store {
 }
 
 impl Tx {
-    /// The account with this id, as this transaction sees it.
+    /// Locks these accounts, so that two transactions that come to lock the same ones later need not wait for each other.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn lock_users(&self, ids: &[&UserId]) -> Result<(), StoreError> {
+        let which = Entity::find().select_only().column(Column::Id).order_by_asc(Column::Id).lock_exclusive();
+        let which = which.filter(Column::Id.is_in(ids.iter().map(|id| id.as_str())));
+        let _locked: Vec<String> = which.into_tuple().all(&self.inner).await?;
+        Ok(())
+    }
+
+    /// The account with this id, which nobody else changes until this transaction ends.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let row = Entity::find_by_id(id.as_str()).one(&self.inner).await?;
+        let row = Entity::find_by_id(id.as_str()).lock_exclusive().one(&self.inner).await?;
         row.map(to_user).transpose()
     }
 
-    /// The account with this id and its hash, as this transaction sees them.
+    /// The account with this id and its hash, which nobody else changes until this transaction ends.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn credential(&self, id: &UserId) -> Result<Option<Credential>, StoreError> {
-        let row = Entity::find_by_id(id.as_str()).one(&self.inner).await?;
+        let row = Entity::find_by_id(id.as_str()).lock_exclusive().one(&self.inner).await?;
         row.map(to_credential).transpose()
     }
 
@@ -193,7 +204,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError::UsernameTaken`] or [`StoreError::EmailTaken`] if another account has the name or address.
     pub async fn update_profile(&mut self, id: &UserId, change: ProfileChange) -> Result<bool, StoreError> {
-        let Some(mut user) = Entity::find_by_id(id.as_str()).one(&self.inner).await? else {
+        let Some(mut user) = Entity::find_by_id(id.as_str()).lock_exclusive().one(&self.inner).await? else {
             return Ok(false);
         };
         if let Some(username) = change.username {
@@ -260,6 +271,8 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn delete_user(&mut self, id: &UserId, by: &Actor) -> Result<bool, StoreError> {
+        // First, or somebody could sign in between the two.
+        self.lock_users(&[id]).await?;
         self.end_sessions(id, None, by).await?;
         let deleted = Entity::delete_by_id(id.as_str()).exec(&self.inner).await?.rows_affected;
         self.changed(Change::User(id.to_string())).await?;

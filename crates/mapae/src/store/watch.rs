@@ -1,18 +1,22 @@
 //! Seeing what other processes change: another node, or the command line.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
-};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
-use super::entity::invalidation;
+use super::engine::Turn;
+use super::entity::invalidation::{self, Column, Entity};
+use super::seen::Seen;
 use super::{Change, Store, StoreError};
 
-/// How often the database is asked whether it changed; a tenth of a millisecond of work each.
-const POLL: Duration = Duration::from_millis(50);
+/// A look that takes longer has lost its connection.
+const LOOK: Duration = Duration::from_secs(3);
+/// Rows of the log that are read at once.
+const PAGE: u64 = 5_000;
 /// Without a successful look for this long, caches are not trusted.
 const TRUST: Duration = Duration::from_secs(1);
 /// How long rows of the log are kept: far longer than any process goes without looking.
@@ -24,8 +28,8 @@ const TIDY: Duration = Duration::from_secs(300);
 pub(super) struct LastLook(AtomicU64);
 
 impl LastLook {
-    fn note(&self) {
-        self.0.store(monotonic_millis(), Ordering::Release);
+    fn note(&self, began: u64) {
+        self.0.store(began, Ordering::Release);
     }
 
     fn is_recent(&self) -> bool {
@@ -55,13 +59,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the log cannot be read now.
     pub async fn watch(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<WatchGuard, StoreError> {
-        let mut watcher = Watcher { seen: newest(&self.0.read).await?, version: None, store: self.clone() };
+        let mut watcher = Watcher { seen: Seen::default(), version: None, store: self.clone() };
+        watcher.look().await?;
+        let news = Arc::new(Notify::new());
+        let listening = self.0.connections.listen(Arc::clone(&news));
+        let every = self.0.connections.engine.look_every();
         let look = tokio::spawn(async move {
-            let mut interval = tokio::time::interval(POLL);
-            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut interval = tokio::time::interval(every);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut failing = false;
             loop {
-                interval.tick().await;
+                tokio::select! {
+                    _ = interval.tick() => {}
+                    () = news.notified() => {}
+                }
                 match watcher.look().await {
                     Ok(()) => {
                         if failing {
@@ -88,32 +99,32 @@ impl Store {
                 }
             }
         });
-        Ok(WatchGuard([look, tidy]))
+        Ok(WatchGuard([look, tidy].into_iter().chain(listening).collect()))
     }
 
     /// Removes what no process needs any more: old rows of the log, sessions that expired a day ago, tickets, revocations
-    /// of what has expired, rows of the audit trail that were kept long enough.
+    /// of what has expired, rows of the audit trail that were kept long enough. One node at a time does it, and the
+    /// others need not do it again.
     async fn tidy(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<(), StoreError> {
         let now = self.now();
         if let Some(before) = audit_retention.and_then(|kept| now.checked_sub_signed(kept)) {
             self.remove_audit_before(before).await?;
         }
         let tx = self.begin().await?;
-        invalidation::Entity::delete_many()
-            .filter(invalidation::Column::CreatedAt.lt(now - KEEP))
-            .exec(&tx.inner)
-            .await?;
-        tx.remove_sessions_expired_before(now - chrono::TimeDelta::days(1)).await?;
-        tx.remove_tickets_expired_before(now).await?;
-        tx.remove_revocations_expired_before(now).await?;
-        tx.commit().await?;
+        if tx.try_turn(Turn::Tidying).await? {
+            Entity::delete_many().filter(Column::CreatedAt.lt(now - KEEP)).exec(&tx.inner).await?;
+            tx.remove_sessions_expired_before(now - chrono::TimeDelta::days(1)).await?;
+            tx.remove_tickets_expired_before(now).await?;
+            tx.remove_revocations_expired_before(now).await?;
+            tx.commit().await?;
+        }
         self.load_revoked_tokens().await
     }
 }
 
 /// Keeps the watch running.
 #[derive(Debug)]
-pub struct WatchGuard([tokio::task::JoinHandle<()>; 2]);
+pub struct WatchGuard(Vec<tokio::task::JoinHandle<()>>);
 
 impl Drop for WatchGuard {
     fn drop(&mut self) {
@@ -125,63 +136,63 @@ impl Drop for WatchGuard {
 
 struct Watcher {
     store: Store,
-    /// The newest row that was applied.
-    seen: i64,
-    /// SQLite's counter of commits by other connections, at the last look.
+    /// The rows that were applied.
+    seen: Seen,
+    /// The engine's counter of commits by other connections, if it has one, at the last look.
     version: Option<i64>,
 }
 
 impl Watcher {
+    /// Applies what changed since the last look.
     async fn look(&mut self) -> Result<(), StoreError> {
-        let inner = &self.store.0;
-        let was_blind = !self.store.sees_changes();
-        let version = data_version(&inner.watch).await?;
-        if self.version != Some(version) {
-            let rows = invalidation::Entity::find()
-                .filter(invalidation::Column::Id.gt(self.seen))
-                .order_by_asc(invalidation::Column::Id)
-                .all(&inner.watch)
-                .await?;
-            for row in rows {
-                self.seen = self.seen.max(row.id);
-                match row.kind.as_str() {
-                    "user" => self.store.apply(&Change::User(row.subject)),
-                    "session" => self.store.apply(&Change::Session(row.subject)),
-                    "token" => self.store.apply(&Change::Token(row.subject)),
-                    "client" => self.store.apply(&Change::Client(row.subject)),
-                    "signing-keys" => self.store.apply(&Change::SigningKeys),
-                    // A newer version's kind: what it means is unknown, so nothing cached is safe.
-                    _ => inner.cache.forget_all(),
-                }
-            }
-            self.version = Some(version);
+        let looked = tokio::time::timeout(LOOK, self.look_now()).await;
+        looked.unwrap_or_else(|_| Err(DbErr::Custom(format!("no answer within {} s", LOOK.as_secs())).into()))
+    }
+
+    async fn look_now(&mut self) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let inner = &store.0;
+        let began = monotonic_millis();
+        let was_blind = !store.sees_changes();
+        let version = inner.connections.engine.version(&inner.connections.watch).await?;
+        if version.is_none() || self.version != version {
+            while self.look_at_page(began, was_blind).await? == PAGE {}
+            self.version = version;
         }
         if was_blind {
             // What was cached before the first look, or while there was none, may have changed unseen.
             inner.cache.forget_all();
-            self.store.load_revoked_tokens().await?;
+            store.apply(&Change::SigningKeys);
+            store.load_revoked_tokens().await?;
         }
-        inner.last_look.note();
+        inner.last_look.note(began);
         Ok(())
     }
-}
 
-/// SQLite's own counter: moves when another connection has committed.
-async fn data_version(db: &DatabaseConnection) -> Result<i64, StoreError> {
-    let statement = Statement::from_string(ConnectionTrait::get_database_backend(db), "PRAGMA data_version");
-    let row = db
-        .query_one_raw(statement)
-        .await?
-        .ok_or_else(|| StoreError::Corrupt { table: "PRAGMA data_version", why: "no row".to_owned() })?;
-    Ok(row.try_get_by_index(0)?)
-}
+    /// Applies some rows that were not seen; how many there were. While blind they are only noted.
+    async fn look_at_page(&mut self, now: u64, blind: bool) -> Result<u64, StoreError> {
+        let inner = &self.store.0;
+        let unseen = Entity::find().filter(self.seen.unseen()).order_by_asc(Column::Id).limit(PAGE);
+        let rows = unseen.all(&inner.connections.watch).await?;
+        let count = rows.len() as u64;
+        for row in rows {
+            if self.seen.note(row.id, now) && !blind {
+                self.apply(row);
+            }
+        }
+        self.seen.tidy(now);
+        Ok(count)
+    }
 
-async fn newest(db: &DatabaseConnection) -> Result<i64, StoreError> {
-    let newest: Option<Option<i64>> = invalidation::Entity::find()
-        .select_only()
-        .column_as(invalidation::Column::Id.max(), "newest")
-        .into_tuple()
-        .one(db)
-        .await?;
-    Ok(newest.flatten().unwrap_or(0))
+    fn apply(&self, row: invalidation::Model) {
+        match row.kind.as_str() {
+            "user" => self.store.apply(&Change::User(row.subject)),
+            "session" => self.store.apply(&Change::Session(row.subject)),
+            "token" => self.store.apply(&Change::Token(row.subject)),
+            "client" => self.store.apply(&Change::Client(row.subject)),
+            "signing-keys" => self.store.apply(&Change::SigningKeys),
+            // A newer version's kind: what it means is unknown, so nothing cached is safe.
+            _ => self.store.0.cache.forget_all(),
+        }
+    }
 }

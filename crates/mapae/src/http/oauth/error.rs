@@ -89,7 +89,7 @@ impl From<ApiError> for OAuthError {
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Database(_) | StoreError::UserTable(_) => {
+            StoreError::Database(_) | StoreError::Conflict(_) | StoreError::UserTable(_) => {
                 tracing::error!(%error, "a request failed for want of the database");
                 Self::unavailable("The service cannot answer right now. Try again in a moment.")
             }

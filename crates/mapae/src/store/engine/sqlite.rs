@@ -5,16 +5,15 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
-use super::error::OpenError;
-use super::open::{Connections, without_password};
+use super::{Connections, DatabaseOptions, Engine, OpenError};
 
 /// How long a statement waits for another process's write, and a request for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read, side by side; SQLite in WAL mode lets them while one writes.
 const READERS: u32 = 4;
 
-/// The connections of a service; `create` makes the file if it is missing.
-pub(super) async fn connect(url: &str, create: bool) -> Result<Connections, OpenError> {
+/// The connections of a service.
+pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, OpenError> {
     let ours = |sqlite: SqliteConnectOptions| {
         sqlite
             .journal_mode(SqliteJournalMode::Wal)
@@ -23,24 +22,30 @@ pub(super) async fn connect(url: &str, create: bool) -> Result<Connections, Open
             .foreign_keys(true)
     };
     Ok(Connections {
-        write: open(url, 1, move |sqlite| ours(sqlite).create_if_missing(create)).await?,
-        read: open(url, READERS, ours).await?,
-        watch: open(url, 1, ours).await?,
+        engine: Engine::Sqlite,
+        write: open(options, 1, ours).await?,
+        read: open(options, READERS, ours).await?,
+        watch: open(options, 1, ours).await?,
+        write_limits: None,
+        listening: None,
     })
 }
 
-/// One connection that changes nothing, not even the journal mode.
-pub(super) async fn connect_only(url: &str) -> Result<DatabaseConnection, OpenError> {
-    open(url, 1, |sqlite| sqlite).await
+/// One connection that changes nothing, not even the journal mode; `create` makes the file if it is missing.
+pub(super) async fn connect_to_schema(
+    options: &DatabaseOptions,
+    create: bool,
+) -> Result<DatabaseConnection, OpenError> {
+    open(options, 1, move |sqlite| sqlite.create_if_missing(create)).await
 }
 
 async fn open(
-    url: &str,
+    options: &DatabaseOptions,
     connections: u32,
     change: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
 ) -> Result<DatabaseConnection, OpenError> {
-    let mut options = ConnectOptions::new(url);
-    options
+    let mut sqlite = ConnectOptions::new(&options.url);
+    sqlite
         .max_connections(connections)
         .min_connections(connections)
         .acquire_timeout(BUSY_TIMEOUT)
@@ -50,5 +55,5 @@ async fn open(
         .test_before_acquire(false)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| change(sqlite.busy_timeout(BUSY_TIMEOUT)));
-    Database::connect(options).await.map_err(|source| OpenError::Connect { url: without_password(url), source })
+    Database::connect(sqlite).await.map_err(|source| OpenError::Connect { url: options.shown(), source })
 }

@@ -1,0 +1,206 @@
+//! What differs between the engines, and only that: connections, locks, and questions that each answers in words of its
+//! own. Everything else in the store is one body of code.
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(not(feature = "postgres"))]
+#[path = "no_postgres.rs"]
+mod postgres;
+mod shape;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(not(feature = "sqlite"))]
+#[path = "no_sqlite.rs"]
+mod sqlite;
+mod turn;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExprTrait, Order, QueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::DatabaseOptions;
+use super::error::{OpenError, StoreError};
+pub(super) use turn::Turn;
+
+/// On which PostgreSQL tells that the log of changes has new rows.
+const CHANNEL: &str = "mapae_invalidation";
+
+/// A database engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// A file, of which one process at a time writes.
+    Sqlite,
+    /// A server, on which transactions of many nodes run side by side.
+    Postgres,
+}
+
+/// Connections of one process to one database.
+pub(super) struct Connections {
+    pub(super) engine: Engine,
+    pub(super) read: DatabaseConnection,
+    pub(super) write: DatabaseConnection,
+    /// One connection that only looks for changes: SQLite counts other connections' commits for each connection.
+    pub(super) watch: DatabaseConnection,
+    /// Said at the beginning of each transaction that writes, where connections cannot keep it.
+    pub(super) write_limits: Option<Arc<str>>,
+    /// Where PostgreSQL tells of changes at once.
+    listening: Option<postgres::Listening>,
+}
+
+impl Connections {
+    /// Closes all of them; on SQLite the last one folds the write-ahead log into the database file.
+    pub(super) async fn close(&self) {
+        for connection in [&self.watch, &self.read, &self.write] {
+            if let Err(error) = connection.clone().close().await {
+                tracing::warn!(%error, "a database connection did not close cleanly");
+            }
+        }
+    }
+
+    /// Begins a transaction that writes.
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let transaction = self.engine.begin(&self.write).await?;
+        if let Some(limits) = &self.write_limits {
+            transaction.execute_unprepared(limits).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// Wakes `news` whenever the database tells of a change; `None` where it never does.
+    pub(super) fn listen(&self, news: Arc<Notify>) -> Option<JoinHandle<()>> {
+        self.listening.clone().map(|listening| tokio::spawn(listening.run(news)))
+    }
+}
+
+impl Engine {
+    /// The engine of a URL, if it is built in.
+    pub(super) fn of(url: &str) -> Option<Self> {
+        match url.split_once(':')?.0 {
+            "sqlite" if cfg!(feature = "sqlite") => Some(Self::Sqlite),
+            "postgres" | "postgresql" if cfg!(feature = "postgres") => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+
+    /// The connections of a service to a database that is there.
+    pub(super) async fn connect(self, options: &DatabaseOptions) -> Result<Connections, OpenError> {
+        match self {
+            Self::Sqlite => sqlite::connect(options).await,
+            Self::Postgres => postgres::connect(options).await,
+        }
+    }
+
+    /// One connection for looking at the schema or changing it. By itself it changes nothing, not even SQLite's journal
+    /// mode, and no limits apply to it. `create` makes a missing file; nothing makes a database on a server.
+    pub(super) async fn connect_to_schema(
+        self,
+        options: &DatabaseOptions,
+        create: bool,
+    ) -> Result<DatabaseConnection, OpenError> {
+        match self {
+            Self::Sqlite => sqlite::connect_to_schema(options, create).await,
+            Self::Postgres => postgres::connect_to_schema(options).await,
+        }
+    }
+
+    /// Begins a transaction that writes. On SQLite it takes the write lock at once, since SQLite refuses to upgrade a
+    /// reader whose snapshot is old.
+    pub(super) async fn begin(self, db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+        let sqlite_transaction_mode = (self == Self::Sqlite).then_some(SqliteTransactionMode::Immediate);
+        db.begin_with_options(TransactionOptions { sqlite_transaction_mode, ..Default::default() }).await
+    }
+
+    pub(super) const fn backend(self) -> DbBackend {
+        match self {
+            Self::Sqlite => DbBackend::Sqlite,
+            Self::Postgres => DbBackend::Postgres,
+        }
+    }
+
+    /// The names of the tables that are not the engine's own, as `name`.
+    pub(super) fn table_names(self) -> SelectStatement {
+        let mut query = Query::select();
+        match self {
+            Self::Sqlite => query
+                .column("name")
+                .from("sqlite_master")
+                .and_where(Expr::col("type").eq("table"))
+                .and_where(Expr::col("name").not_like("sqlite_%")),
+            Self::Postgres => query
+                .expr_as(Expr::col("tablename").cast_as("TEXT"), "name")
+                .from("pg_tables")
+                .and_where(Expr::col("schemaname").eq(Expr::cust("current_schema()")))
+                .order_by("tablename", Order::Asc),
+        };
+        query
+    }
+
+    /// How often the log of changes is looked at. SQLite is asked a question that costs a tenth of a millisecond. On
+    /// PostgreSQL this is for when no news come: a look that is late by half a second must not end the second for which
+    /// caches are trusted.
+    pub(super) const fn look_every(self) -> Duration {
+        match self {
+            Self::Sqlite => Duration::from_millis(50),
+            Self::Postgres => Duration::from_millis(250),
+        }
+    }
+
+    /// A number that moves when another connection has committed; `None` where there is no such number, and only a look
+    /// tells.
+    pub(super) async fn version(self, watch: &DatabaseConnection) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Sqlite => {
+                let row = watch.query_one_raw(self.statement("PRAGMA data_version")).await?;
+                let row =
+                    row.ok_or_else(|| StoreError::Corrupt { table: "PRAGMA data_version", why: "no row".to_owned() })?;
+                Ok(Some(row.try_get_by_index(0)?))
+            }
+            Self::Postgres => Ok(None),
+        }
+    }
+
+    /// Tells other processes, once this transaction commits, that the log of changes has new rows.
+    pub(super) async fn announce(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite => Ok(()),
+            Self::Postgres => {
+                let statement =
+                    Statement::from_sql_and_values(self.backend(), "SELECT pg_notify($1, '')", [CHANNEL.into()]);
+                transaction.execute_raw(statement).await.map(drop)
+            }
+        }
+    }
+
+    /// Asks the engine for a look at its own structures; the problems found. PostgreSQL checks what it reads by itself,
+    /// and only names indexes that it cannot use.
+    pub(super) async fn check_integrity(self, db: &DatabaseConnection) -> Result<Vec<String>, StoreError> {
+        let first = |row: &QueryResult| row.try_get_by_index::<String>(0);
+        match self {
+            Self::Sqlite => {
+                let rows = db.query_all_raw(self.statement("PRAGMA integrity_check")).await?;
+                let mut lines = rows.iter().map(first).collect::<Result<Vec<_>, _>>()?;
+                lines.retain(|line| line != "ok");
+                Ok(lines)
+            }
+            Self::Postgres => {
+                let sql = "SELECT indexrelid::regclass::text FROM pg_index \
+                           WHERE NOT (indisvalid AND indisready) AND indrelid::regclass::text LIKE 'mapae\\_%'";
+                let rows = db.query_all_raw(self.statement(sql)).await?;
+                let invalid = rows.iter().map(first).collect::<Result<Vec<_>, _>>()?;
+                let problem = |index| format!("the index {index} cannot be used: run REINDEX INDEX {index}");
+                Ok(invalid.into_iter().map(problem).collect())
+            }
+        }
+    }
+
+    fn statement(self, sql: &str) -> Statement {
+        Statement::from_string(self.backend(), sql)
+    }
+}

@@ -1,0 +1,160 @@
+//! Connections to a PostgreSQL server (feature `postgres`).
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::Notify;
+
+use super::{CHANNEL, Connections, DatabaseOptions, Engine, OpenError};
+
+/// How long the look for changes waits for its connection; within it one that died is replaced.
+const WATCH_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the very first connection may take.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that nobody needs are given back after this time.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Connections are renewed after this time, so that a server that comes to stand beside others gets its share.
+const MAX_LIFETIME: Duration = Duration::from_secs(1800);
+/// Between two tries to listen.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The code with which a pooler refuses settings that it cannot keep for a client (`protocol_violation`).
+const SETTINGS_REFUSED: &str = "08P01";
+
+/// The connections of a node.
+pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, OpenError> {
+    let failed = |error| failed(options, error);
+    let plain = parse(options, &options.url)?;
+    let limited = plain.clone().options(limits(options));
+    // Tried once without a pool, which would say only that it waited in vain.
+    let pooler = match options.direct_url {
+        Some(_) => Some(try_out(&plain).await.map_err(failed)?),
+        None => match try_out(&limited).await {
+            Err(error) if is_settings_refused(&error) => {
+                tracing::warn!(
+                    "the database is reached through a pooler: name it without one too (database_direct_url), so that \
+                     changes on other nodes are heard of at once"
+                );
+                Some(try_out(&plain).await.map_err(failed)?)
+            }
+            tried => {
+                tried.map_err(failed)?;
+                None
+            }
+        },
+    };
+    let listening = match (&options.direct_url, pooler) {
+        (Some(direct), _) => Some(parse(options, direct)?),
+        (None, Some(())) => None,
+        (None, None) => Some(plain.clone()),
+    };
+    let connect = if pooler.is_some() { plain } else { limited };
+    let half = options.connections.div_ceil(2).max(1);
+    let work = || {
+        PgPoolOptions::new()
+            .max_connections(half)
+            .acquire_timeout(options.acquire_timeout)
+            .idle_timeout(IDLE_TIMEOUT)
+            .max_lifetime(MAX_LIFETIME)
+    };
+    let watch = PgPoolOptions::new().max_connections(1).acquire_timeout(WATCH_ACQUIRE_TIMEOUT);
+    let lazy = |pool: PgPoolOptions, name: &str| orm(pool.connect_lazy_with(connect.clone().application_name(name)));
+    Ok(Connections {
+        engine: Engine::Postgres,
+        read: lazy(work(), "mapae"),
+        write: lazy(work(), "mapae"),
+        watch: lazy(watch, "mapae watch"),
+        write_limits: pooler.map(|()| statements(options).into()),
+        listening: listening.map(|connect| Listening(connect.application_name("mapae listen"))),
+    })
+}
+
+/// One connection without our limits, and without a pooler if there is a way.
+pub(super) async fn connect_to_schema(options: &DatabaseOptions) -> Result<DatabaseConnection, OpenError> {
+    let connect = parse(options, options.direct_url.as_ref().unwrap_or(&options.url))?;
+    try_out(&connect).await.map_err(|error| failed(options, error))?;
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(FIRST_TIMEOUT);
+    Ok(orm(pool.connect_lazy_with(connect.application_name("mapae schema"))))
+}
+
+fn parse(options: &DatabaseOptions, url: &str) -> Result<PgConnectOptions, OpenError> {
+    let connect = PgConnectOptions::from_str(url).map_err(|error| failed(options, error))?;
+    Ok(connect.disable_statement_logging())
+}
+
+async fn try_out(connect: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let tried = async { connect.connect().await?.close().await };
+    tokio::time::timeout(FIRST_TIMEOUT, tried).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+fn is_settings_refused(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == SETTINGS_REFUSED)
+}
+
+fn orm(pool: PgPool) -> DatabaseConnection {
+    SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+}
+
+fn failed(options: &DatabaseOptions, error: sqlx::Error) -> OpenError {
+    let source = DbErr::Conn(RuntimeErr::SqlxError(error.into()));
+    OpenError::Connect { url: options.shown(), source }
+}
+
+/// The limits of every statement. What is read to decide on is locked, or the write is conditional; more isolation than
+/// `read committed` would only make transactions fail that are right.
+fn limits(options: &DatabaseOptions) -> [(&'static str, String); 4] {
+    let millis = |limit: Duration| limit.as_millis().to_string();
+    [
+        ("statement_timeout", millis(options.statement_timeout)),
+        ("lock_timeout", millis(options.lock_timeout)),
+        ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
+        ("default_transaction_isolation", "read committed".to_owned()),
+    ]
+}
+
+/// The same for one transaction.
+fn statements(options: &DatabaseOptions) -> String {
+    let [timeouts @ .., (_, isolation)] = limits(options);
+    let mut text = format!("SET TRANSACTION ISOLATION LEVEL {isolation}");
+    for (name, millis) in timeouts {
+        text.push_str(&format!("; SET LOCAL {name} = {millis}"));
+    }
+    text
+}
+
+/// How to hear of changes: a connection of its own, past any pooler.
+#[derive(Clone)]
+pub(super) struct Listening(PgConnectOptions);
+
+impl Listening {
+    /// Listens until it is aborted. While that is not possible, changes are found by looking.
+    pub(super) async fn run(self, news: Arc<Notify>) {
+        loop {
+            let why = match self.hear(&news).await {
+                Ok(()) => "the connection was lost".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            tracing::warn!(why, "the database does not tell of changes at once: they are looked for until it does");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Wakes `news` with every change until the connection is lost.
+    async fn hear(&self, news: &Notify) -> Result<(), sqlx::Error> {
+        let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = pool.acquire_timeout(FIRST_TIMEOUT).connect_with(self.0.clone()).await?;
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        loop {
+            // Once at the beginning: what was told before this is found by looking.
+            news.notify_one();
+            if listener.try_recv().await?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
