@@ -67,13 +67,14 @@ pub(crate) fn key_path(config: &Config) -> PathBuf {
     config.data_dir.join(KEY_FILE)
 }
 
-/// Whether the configured database exists.
+/// Whether the configured database exists. One on a server does, as far as files tell.
 ///
 /// # Errors
 /// A sentence, if that cannot be told, or it cannot be a database.
 pub(crate) fn database_file(config: &Config) -> Result<DatabaseFile, String> {
-    let path = config.database.display();
-    match fs::metadata(&config.database) {
+    let Some(file) = config.database.file() else { return Ok(DatabaseFile::Existing) };
+    let path = file.display();
+    match fs::metadata(file) {
         Ok(metadata) if metadata.is_dir() => Err(format!("The database {path} is a directory: name a file.")),
         Ok(metadata) if metadata.len() > 0 => Ok(DatabaseFile::Existing),
         Ok(_) => Ok(DatabaseFile::New),
@@ -107,17 +108,24 @@ pub(crate) fn find_key(config: &Config) -> Result<Option<MasterKey>, String> {
     })
 }
 
-/// The sentence for a database whose key is gone.
+/// The sentence for a database whose key is gone, or was never given.
 pub(crate) fn key_is_missing(config: &Config) -> String {
-    format!(
-        "The master key {} is missing, and the database {} cannot be used without it: restore it from the backup, or \
-         give it as MAPAE_MASTER_KEY.",
-        key_path(config).display(),
-        config.database.display()
-    )
+    let key = key_path(config);
+    match config.database.file() {
+        Some(file) => format!(
+            "The master key {} is missing, and the database {} cannot be used without it: restore it from the backup, or \
+             give it as MAPAE_MASTER_KEY.",
+            key.display(),
+            file.display()
+        ),
+        None => "The master key is not given. On PostgreSQL none is made, since every node needs the same: print one with \
+                 `mapae secret generate`, keep it with the backups, and give it to every node as MAPAE_MASTER_KEY, or in a \
+                 file that MAPAE_MASTER_KEY_FILE names."
+            .to_owned(),
+    }
 }
 
-/// Makes what a new database needs: the directory, its file, and a key if there is none yet. `needs_tables` says whether
+/// Makes what a new SQLite database needs: the directory, its file, and a key if there is none yet. `needs_tables` says whether
 /// the database is new, which is so only until another start has made it; so it is asked while no other start can.
 ///
 /// # Errors
@@ -128,6 +136,10 @@ pub(crate) async fn prepare(
     rng: &dyn Rng,
 ) -> Result<(MasterKey, Made), Failure> {
     let mut made = Made::default();
+    let Some(file) = config.database.file() else {
+        let key = find_key(config)?.ok_or_else(|| key_is_missing(config))?;
+        return Ok((key, made));
+    };
     loop {
         let lock = StartLock::take(config).await?;
         let new_tables = needs_tables().await?;
@@ -142,7 +154,7 @@ pub(crate) async fn prepare(
                     Some(key) => key,
                     None => make_key(&key_path(config), rng, &mut made)?,
                 };
-                make_database(&config.database, &mut made)?;
+                make_database(file, &mut made)?;
                 return Ok((key, made));
             }
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

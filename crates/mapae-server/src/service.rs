@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mapae::domain::{BaseUrl, SystemRng};
 use mapae::settings::{HashPoolSettings, HttpSettings, Signup};
-use mapae::store::{Migrate, OpenError, Store};
+use mapae::store::{DatabaseOptions, Migrate, OpenError, Store};
 use mapae::{Mapae, Settings};
 use mapae_password::policy::BreachedPasswords;
 use mapae_password::{Context, FormatSet};
@@ -14,7 +14,7 @@ use mapae_verify::{Clock, SystemClock};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::commands::{Failure, sentence};
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::data_dir::{self, DatabaseFile, Made};
 use crate::start_lock::StartLock;
 
@@ -27,9 +27,14 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 }
 
 /// The database as the library names it.
-pub(crate) fn database_url(config: &Config) -> String {
-    let path = absolute(&config.database);
-    format!("sqlite://{}", percent_encode(path.as_os_str().as_bytes(), IN_PATH))
+pub(crate) fn database(config: &Config) -> DatabaseOptions {
+    match &config.database {
+        Database::File(path) => {
+            let path = absolute(path);
+            DatabaseOptions::new(format!("sqlite://{}", percent_encode(path.as_os_str().as_bytes(), IN_PATH)))
+        }
+        Database::Server(options) => (**options).clone(),
+    }
 }
 
 /// The path from the root on. Without a working directory it stays relative, and fails where it is used.
@@ -89,7 +94,7 @@ pub(crate) fn password_context(config: &Config) -> Context {
 pub(crate) async fn start(config: &Config, base_url: BaseUrl) -> Result<(Mapae, Made), Failure> {
     let (key, made) = data_dir::prepare(config, async || needs_tables(config, false).await, &SystemRng).await?;
     let migrate = if config.migrate { Migrate::Apply } else { Migrate::Never };
-    let store = Store::open(&database_url(config), false, migrate, clock()).await.map_err(sentence)?;
+    let store = Store::open(database(config), false, migrate, clock()).await.map_err(sentence)?;
     match Mapae::start(store.clone(), settings(config, base_url), key, clock()).await {
         Ok(mapae) => Ok((mapae, made)),
         Err(error) => {
@@ -107,16 +112,16 @@ pub(crate) async fn start(config: &Config, base_url: BaseUrl) -> Result<(Mapae, 
 pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
     // A first start that is under way may yet take its database back.
     let lock = StartLock::take(config).await?;
-    let database = data_dir::database_file(config)?;
+    let file = data_dir::database_file(config)?;
     drop(lock);
-    if database == DatabaseFile::New {
+    if file == DatabaseFile::New {
         return Err(Failure::command(format!(
             "There is no database {} yet: start `mapae` once, or say where it is with --data-dir or MAPAE_DATA_DIR.",
-            config.database.display()
+            config.database.file().unwrap_or(Path::new("")).display()
         )));
     }
     // Before the key, so that another program's database is called that, and not one without a key.
-    let store = Store::open(&database_url(config), false, Migrate::Never, clock()).await.map_err(sentence)?;
+    let store = Store::open(database(config), false, Migrate::Never, clock()).await.map_err(sentence)?;
     let key = data_dir::find_key(config)?.ok_or_else(|| data_dir::key_is_missing(config))?;
     let base_url = config.base_url(config.listen.port);
     Mapae::attach(store, settings(config, base_url), key, clock()).await.map_err(sentence)
@@ -129,7 +134,7 @@ pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
 pub(crate) async fn migrate(config: &Config, adopt: bool) -> Result<Vec<String>, Failure> {
     let (_key, made) = data_dir::prepare(config, async || needs_tables(config, adopt).await, &SystemRng).await?;
     let migrate = if adopt { Migrate::Adopt } else { Migrate::Apply };
-    let status = Store::migrate(&database_url(config), false, migrate).await.map_err(sentence)?;
+    let status = Store::migrate(database(config), false, migrate).await.map_err(sentence)?;
     made.keep();
     Ok(status.pending)
 }
@@ -140,7 +145,7 @@ async fn needs_tables(config: &Config, adopt: bool) -> Result<bool, Failure> {
     if data_dir::database_file(config)? == DatabaseFile::New {
         return Ok(true);
     }
-    match Store::migrate(&database_url(config), false, Migrate::Never).await {
+    match Store::migrate(database(config), false, Migrate::Never).await {
         Ok(_) | Err(OpenError::Pending { .. }) => Ok(false),
         Err(OpenError::NotOurs { .. }) if adopt => Ok(true),
         Err(error) => Err(sentence(error)),

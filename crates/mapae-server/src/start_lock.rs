@@ -39,7 +39,9 @@ impl StartLock {
         let mut lock = Self { held: Vec::new(), files: Vec::new(), data_dir: Ok(()) };
         // Always in this order, so that no two starts wait for each other.
         lock.data_dir = lock.add(config.data_dir.join(FILE)).await?;
-        let mut beside_database = OsString::from(&config.database);
+        // A server has no file beside it, and no start there takes anything back.
+        let Some(file) = config.database.file() else { return Ok(lock) };
+        let mut beside_database = OsString::from(file);
         beside_database.push(SUFFIX);
         // Without it the database cannot be made either, which is said there.
         let _ = lock.add(beside_database.into()).await?;

@@ -11,7 +11,7 @@ use crate::service;
 pub(super) async fn run(config: &Config, command: DbCommand) -> Result<(), Failure> {
     match command {
         DbCommand::Migrate(DbMigrate { sql: true, .. }) => {
-            print(&Store::migration_sql(&service::database_url(config)).await.map_err(sentence)?)
+            print(&Store::migration_sql(service::database(config)).await.map_err(sentence)?)
         }
         DbCommand::Migrate(DbMigrate { adopt, .. }) => {
             let applied = service::migrate(config, adopt).await?;
@@ -44,7 +44,7 @@ async fn check(config: &Config, json: bool) -> Result<(), Failure> {
         (true, false) => print("The database is in order, and the master key fits.\n"),
         (false, true) => Err(Failure::Silent),
         (false, false) => Err(Failure::command(format!(
-            "The database is damaged ({}): restore it from the backup.",
+            "The database is damaged ({}): put it right as said, or restore it from the backup.",
             problems.join("; ")
         ))),
     }

@@ -117,7 +117,10 @@ impl Started<'_> {
     fn announce(&self) -> Result<(), Failure> {
         let url = &self.mapae.settings().base_url;
         let docs = format!("{url}/docs");
-        let database = service::absolute(&self.config.database);
+        let database = match self.config.database.file() {
+            Some(file) => service::absolute(file).display().to_string(),
+            None => self.config.database.shown(),
+        };
         let key = match self.config.master_key {
             Some(_) => None,
             None => Some(service::absolute(&data_dir::key_path(self.config))),
@@ -132,7 +135,7 @@ impl Started<'_> {
                 url = %url,
                 docs,
                 metrics = self.metrics,
-                database = %database.display(),
+                database,
                 master_key = key.as_ref().map(|key| key.display().to_string()),
                 first_start = self.first,
                 make_administrator = make_admin,
@@ -150,7 +153,7 @@ impl Started<'_> {
         if let Some(metrics) = &self.metrics {
             line("Metrics", metrics);
         }
-        line("Database", &database.display().to_string());
+        line("Database", &database);
         if let Some(key) = &key {
             line("Master key", &key.display().to_string());
             if self.first {

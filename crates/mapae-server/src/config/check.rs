@@ -1,5 +1,6 @@
 //! From single values to a configuration whose parts fit together.
 
+mod database;
 mod network;
 mod passwords;
 mod users;
@@ -16,7 +17,6 @@ use mapae_verify::{Algorithm, Scopes};
 use url::{Host, Url};
 
 use super::checked::{Config, FirstAdmin, LogFormat};
-use super::database;
 use super::listen::{Listen, Part};
 use super::resolve::{Resolved, read_secret};
 use super::setting::setting;
@@ -186,29 +186,6 @@ impl Checker<'_> {
                 }
                 self.clear("base_url");
                 None
-            }
-        }
-    }
-
-    fn database(&mut self, data_dir: &Path) -> PathBuf {
-        let Some(url) = self.secret("database_url") else {
-            let path = data_dir.join("mapae.db");
-            if !self.get("database_url").is_given() {
-                self.set("database_url", Value::Secret(SecretText::new(format!("sqlite:///{}", path.display()))));
-            }
-            return path;
-        };
-        match database::sqlite_path(url.expose()) {
-            Ok(path) => {
-                if database::has_parameters(url.expose()) {
-                    let subject = self.get("database_url").subject();
-                    self.warnings.push(format!("The parameters after ? in {subject} are not used."));
-                }
-                path
-            }
-            Err(reason) => {
-                self.refuse("database_url", &reason);
-                PathBuf::new()
             }
         }
     }

@@ -11,6 +11,7 @@ use mapae::settings::Signing;
 use mapae_password::{Argon2Params, Costs, Format, Peppers};
 use mapae_verify::Scopes;
 
+use super::database::Database;
 use super::listen::Listen;
 
 /// How log lines look.
@@ -48,8 +49,7 @@ pub(crate) struct SharedUsers {
 pub(crate) struct Config {
     pub(crate) listen: Listen,
     pub(crate) data_dir: PathBuf,
-    /// The SQLite file.
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
     /// As configured; see [`Config::base_url`].
     pub(crate) base_url: Option<BaseUrl>,
     pub(crate) signing: Signing,

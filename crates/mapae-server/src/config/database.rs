@@ -2,33 +2,78 @@
 
 use std::path::{Path, PathBuf};
 
-/// The SQLite file that a database URL names.
-///
-/// Understood are SQLAlchemy's forms, `sqlite:///relative` and `sqlite:////absolute`, SQLx's `sqlite://relative` and
-/// `sqlite:relative`, and drivers after `+`.
-///
-/// # Errors
-///
-/// The end of a sentence that begins with the setting's name. Nothing of the URL but its scheme is quoted, since it may
-/// hold a password.
-pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, String> {
-    let (scheme, rest) = url.split_once(':').ok_or_else(not_a_url)?;
-    let engine = scheme.split('+').next().unwrap_or_default().to_ascii_lowercase();
-    match engine.as_str() {
-        "sqlite" | "sqlite3" => {}
-        "postgres" | "postgresql" => {
-            return Err("asks for PostgreSQL, but this version of Mapae stores in SQLite only: unset it, or set \
+use mapae::store::{DatabaseOptions, without_password};
+use url::Url;
+
+/// Where the tables are.
+#[derive(Clone, Debug)]
+pub(crate) enum Database {
+    /// In a SQLite file.
+    File(PathBuf),
+    /// On a PostgreSQL server.
+    Server(Box<DatabaseOptions>),
+}
+
+impl Database {
+    /// What a database URL names.
+    ///
+    /// Understood are SQLAlchemy's forms, `sqlite:///relative` and `sqlite:////absolute`, SQLx's `sqlite://relative` and
+    /// `sqlite:relative`, `postgres://…` and `postgresql://…`, and drivers after `+`.
+    ///
+    /// # Errors
+    ///
+    /// The end of a sentence that begins with the setting's name. Nothing of the URL but its scheme is quoted, since it
+    /// may hold a password.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once(':').ok_or_else(not_a_url)?;
+        let engine = scheme.split('+').next().unwrap_or_default().to_ascii_lowercase();
+        match engine.as_str() {
+            "sqlite" | "sqlite3" => sqlite_path(url, rest).map(Self::File),
+            "postgres" | "postgresql" => server_url(rest).map(|url| Self::Server(Box::new(DatabaseOptions::new(url)))),
+            engine if engine.chars().all(|c| c.is_ascii_alphanumeric()) && rest.starts_with("//") => Err(format!(
+                "asks for {engine}, but Mapae stores in SQLite or PostgreSQL: if it is another program's, set \
                  MAPAE_DATABASE_URL=sqlite:///mapae-data/mapae.db, which wins over DATABASE_URL"
-                .to_owned());
+            )),
+            _ => Err(not_a_url()),
         }
-        engine if engine.chars().all(|c| c.is_ascii_alphanumeric()) && rest.starts_with("//") => {
-            return Err(format!(
-                "asks for {engine}, but Mapae stores in SQLite: if it is another program's, set \
-                 MAPAE_DATABASE_URL=sqlite:///mapae-data/mapae.db, which wins over DATABASE_URL"
-            ));
-        }
-        _ => return Err(not_a_url()),
     }
+
+    /// The URL as it may be shown.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::File(path) => format!("sqlite:///{}", path.display()),
+            Self::Server(options) => without_password(&options.url),
+        }
+    }
+
+    /// The SQLite file, if it is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Server(_) => None,
+        }
+    }
+}
+
+/// The URL of a PostgreSQL server, without the driver that another program uses.
+fn server_url(rest: &str) -> Result<String, String> {
+    let url = format!("postgres:{rest}");
+    let parsed = Url::parse(&url).map_err(|_| not_a_url())?;
+    if !rest.starts_with("//") {
+        return Err(not_a_url());
+    }
+    // Other drivers' words for what must not be overlooked.
+    if let Some((name, _)) = parsed.query_pairs().find(|(name, _)| ["ssl", "sslcontext", "ssl_mode"].contains(&&**name))
+    {
+        return Err(format!(
+            "says how to encrypt by the parameter {name}, which is another driver's: write sslmode=require, or \
+             sslmode=verify-full&sslrootcert=FILE to check the server's certificate"
+        ));
+    }
+    Ok(url)
+}
+
+fn sqlite_path(url: &str, rest: &str) -> Result<PathBuf, String> {
     let path = rest.split(['?', '#']).next().unwrap_or_default();
     let path = match path.strip_prefix("//") {
         Some(path) => path.strip_prefix('/').unwrap_or(path),
@@ -49,7 +94,7 @@ pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, String> {
     Ok(path.to_owned())
 }
 
-/// Whether parameters follow the path. They are some driver's, and of no use here.
+/// Whether parameters follow the path. Those of SQLite are some driver's, and of no use here.
 pub(crate) fn has_parameters(url: &str) -> bool {
     url.contains('?')
 }
@@ -62,7 +107,7 @@ fn is_absolute_by_mistake(path: &Path) -> bool {
 }
 
 fn not_a_url() -> String {
-    "is not a database URL such as sqlite:///mapae-data/mapae.db".to_owned()
+    "is not a database URL such as sqlite:///mapae-data/mapae.db or postgres://user:password@host/name".to_owned()
 }
 
 #[cfg(test)]
@@ -80,15 +125,29 @@ mod tests {
             ("sqlite:planner.db", "planner.db"),
             ("sqlite:/srv/planner.db", "/srv/planner.db"),
         ] {
-            assert_eq!(sqlite_path(url).as_deref(), Ok(Path::new(path)), "{url}");
+            let database = Database::parse(url).expect(url);
+            assert_eq!(database.file(), Some(Path::new(path)), "{url}");
+        }
+    }
+
+    #[test]
+    fn postgresql_in_every_spelling() {
+        for url in ["postgres://u:hunter2@h:6432/db", "postgresql+asyncpg://u:hunter2@h:6432/db"] {
+            let database = Database::parse(url).expect(url);
+            let Database::Server(options) = &database else { panic!("{url}") };
+            assert_eq!(options.url, "postgres://u:hunter2@h:6432/db");
+            assert!(
+                database.shown().contains("h:6432/db")
+                    && !format!("{database:?}{}", database.shown()).contains("hunter2")
+            );
         }
     }
 
     #[test]
     fn others_are_refused_without_their_passwords() {
         for (url, part) in [
-            ("postgres://u:hunter2@h/db", "stores in SQLite only"),
-            ("postgresql+asyncpg://u:hunter2@h/db", "stores in SQLite only"),
+            ("postgresql+asyncpg://u:hunter2@h/db?ssl=require", "sslmode=require"),
+            ("postgres:u:hunter2", "not a database URL"),
             ("mysql+aiomysql://u:hunter2@h/db", "asks for mysql"),
             ("mongodb://hunter2@h/db", "asks for mongodb"),
             ("hunter2", "not a database URL"),
@@ -98,14 +157,14 @@ mod tests {
             ("sqlite::memory:", "in memory"),
             ("sqlite:///file:x?mode=memory&uri=true", "in memory"),
         ] {
-            let reason = sqlite_path(url).expect_err(url);
+            let reason = Database::parse(url).expect_err(url);
             assert!(reason.contains(part) && !reason.contains("hunter2"), "{url}: {reason}");
         }
     }
 
     #[test]
     fn three_slashes_before_an_absolute_path_are_explained() {
-        let reason = sqlite_path("sqlite:///usr/lib/x.db").expect_err("refused");
+        let reason = Database::parse("sqlite:///usr/lib/x.db").expect_err("refused");
         assert!(reason.contains("sqlite:////usr/lib/x.db"), "{reason}");
     }
 }

@@ -23,6 +23,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub(crate) use checked::{Config, FirstAdmin, LogFormat};
+pub(crate) use database::Database;
 pub(crate) use listen::Listen;
 pub(crate) use resolve::{read_secret, reason};
 pub(crate) use setting::{Default, Kind, Setting};

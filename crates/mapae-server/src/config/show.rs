@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, json};
 
 use super::Loaded;
-use super::database;
+use super::database::Database;
 use super::resolve::Resolved;
 use super::setting::{Default, Kind};
 use super::value::Value;
@@ -94,13 +94,12 @@ fn json_of(one: &Resolved) -> serde_json::Value {
     }
 }
 
-/// Of a secret, only that it is set; of a database, the file that it names.
+/// Of a secret, only that it is set; of a database, all but its password.
 fn redacted(one: &Resolved) -> String {
     match (&one.value, one.setting.kind) {
-        (Some(Value::Secret(url)), Kind::DatabaseUrl) => match database::sqlite_path(url.expose()) {
-            Ok(path) => format!("sqlite:///{}", path.display()),
-            Err(_) => "(set, redacted)".to_owned(),
-        },
+        (Some(Value::Secret(url)), Kind::DatabaseUrl) => {
+            Database::parse(url.expose()).map_or_else(|_| "(set, redacted)".to_owned(), |database| database.shown())
+        }
         _ => "(set, redacted)".to_owned(),
     }
 }

@@ -59,8 +59,39 @@ pub(crate) static SETTINGS: &[Setting] = &[
         kind: Kind::DatabaseUrl,
         default: Default::From("mapae.db in data_dir"),
         common: true,
-        help: "Database: sqlite:///relative/file.db or sqlite:////absolute/file.db",
+        help: "Database: sqlite:///relative.db, sqlite:////absolute.db or postgres://user:password@host/name",
         hints: &["database", "db", "db_url"],
+    },
+    Setting {
+        name: "database_direct_url",
+        kind: Kind::DatabaseUrl,
+        help: "The same PostgreSQL database past a pooler that database_url leads through",
+        hints: &["direct_url"],
+        ..BASE
+    },
+    Setting {
+        name: "database_connections",
+        kind: Kind::Integer { min: 2, max: 1_000 },
+        default: Default::Is("20"),
+        help: "Most connections to PostgreSQL that requests use; three more see changes",
+        hints: &["pool_size", "max_connections", "connections"],
+        ..BASE
+    },
+    Setting {
+        name: "database_acquire_timeout_seconds",
+        kind: Kind::Integer { min: 1, max: 60 },
+        default: Default::Is("5"),
+        help: "Longest wait for a connection to PostgreSQL, in seconds",
+        hints: &["pool_timeout", "acquire_timeout"],
+        ..BASE
+    },
+    Setting {
+        name: "database_statement_timeout_seconds",
+        kind: Kind::Integer { min: 1, max: 600 },
+        default: Default::Is("10"),
+        help: "Longest time for one statement on PostgreSQL, in seconds",
+        hints: &["statement_timeout"],
+        ..BASE
     },
     Setting {
         name: "algorithm",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mapae::domain::SecretText;
 use toml::de::DeValue;
 
+use super::database::Database;
 use super::setting::Kind;
 
 /// A value of the kind that its setting asks for.
@@ -23,7 +24,10 @@ impl Value {
     pub(crate) fn shown(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
-            Self::Secret(url) => super::database::sqlite_path(url.expose()).is_ok().then(|| url.expose().to_owned()),
+            Self::Secret(url) => {
+                let database = Database::parse(url.expose()).ok()?;
+                database.file().map(|_| url.expose().to_owned())
+            }
             Self::Integer(_) | Self::Switch(_) | Self::List(_) | Self::Scopes(_) => None,
         }
     }

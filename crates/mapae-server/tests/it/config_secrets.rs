@@ -144,7 +144,7 @@ fn a_password_in_a_url_is_never_quoted() {
         ("PORT", "https://user:hunter2@auth.example.com", "whole number"),
         ("ALGORITHM", "https://user:hunter2@auth.example.com", "must be one of"),
         ("MAPAE_NO_MIGRATE", "https://user:hunter2@auth.example.com", "must be true or false"),
-        ("DATABASE_URL", "postgres://user:hunter2@db.example.com/x", "stores in SQLite only"),
+        ("DATABASE_URL", "mysql://user:hunter2@db.example.com/x", "stores in SQLite or PostgreSQL"),
     ] {
         let home = Home::new();
         let refusal = home.refusal(&[], &[(variable, value)]);

@@ -93,6 +93,10 @@ impl Store {
         after: Option<&UserId>,
         limit: u64,
     ) -> Result<UserPage, StoreError> {
+        // PostgreSQL takes no text with a NUL; no account has one.
+        if search.is_some_and(|search| search.contains('\0')) {
+            return Ok(UserPage { users: Vec::new(), next: None });
+        }
         let mut query = Entity::find().order_by_asc(Column::Id).limit(limit + 1);
         if let Some(after) = after {
             query = query.filter(Column::Id.gt(after.as_str()));

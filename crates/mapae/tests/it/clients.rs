@@ -116,6 +116,9 @@ async fn secrets_are_kept_hashed() {
     };
     assert!(hashes("made").await.starts_with("sha256:"));
     assert!(hashes("given").await.starts_with("$argon2id$"));
+    if !crate::database::is_file("that no secret is on disk") {
+        return;
+    }
     let file = std::fs::read(server.directory().join("mapae.db")).unwrap();
     let log = std::fs::read(server.directory().join("mapae.db-wal")).unwrap_or_default();
     for secret in [made.as_bytes(), b"a given secret of 2026"] {

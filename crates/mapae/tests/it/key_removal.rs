@@ -16,9 +16,9 @@ const HOUR: i64 = 3600;
 
 /// What `mapae key …` works with; its settings may differ from the server's.
 async fn command_line(server: &Server, access_token_lifetime: u32) -> Mapae {
-    let url = format!("sqlite://{}", server.directory().join("mapae.db").display());
     let clock = Arc::new(server.clock.clone());
-    let store = Store::open(&url, false, Migrate::Never, clock.clone()).await.unwrap();
+    let store =
+        Store::open(crate::database::url(server.directory()), false, Migrate::Never, clock.clone()).await.unwrap();
     let mut settings = server.settings.clone();
     settings.access_token_lifetime = access_token_lifetime;
     Mapae::attach(store, settings, MasterKey::new(MASTER_KEY.to_vec()).unwrap(), clock).await.unwrap()

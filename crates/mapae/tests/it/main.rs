@@ -15,6 +15,7 @@ mod caches;
 mod captured_log;
 mod clients;
 mod clock_back;
+mod database;
 mod defaults;
 mod docs;
 mod feed;

@@ -16,8 +16,8 @@ use mapae_verify::axum::ErrorStyle;
 use mapae_verify::{ManualClock, Scopes};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::database::Directory;
 use crate::server::{MASTER_KEY, PASSWORD, START, expect, header, problem, text};
 
 struct Items;
@@ -60,7 +60,7 @@ struct Running {
     url: String,
     client: Client,
     serving: tokio::task::JoinHandle<()>,
-    _directory: TempDir,
+    _directory: Directory,
 }
 
 impl Drop for Running {
@@ -83,9 +83,9 @@ impl Running {
 async fn start(router: impl FnOnce(&Mapae) -> axum::Router<App>) -> Running {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let mapae = Mapae::builder(BaseUrl::parse(&url).unwrap())
-        .database(format!("sqlite://{}", directory.path().join("app.db").display()))
+        .database(directory.url())
         .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())
         .clock(Arc::new(ManualClock::new(START)))
         .scope::<Items>()

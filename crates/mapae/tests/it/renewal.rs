@@ -7,7 +7,7 @@ use mapae::domain::UserId;
 use mapae::settings::Settings;
 use mapae_password::{Argon2Params, Password, Workspace};
 use reqwest::{RequestBuilder, StatusCode};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::json;
 
 use crate::server::{PASSWORD, Server};
@@ -32,9 +32,22 @@ async fn at_once(requests: Vec<RequestBuilder>) -> Vec<u16> {
     statuses
 }
 
+/// Does this whenever a password hash was replaced.
+async fn trigger(database: &DatabaseConnection, name: &str, what: &str) {
+    let on = format!("CREATE TRIGGER {name} AFTER UPDATE OF password_hash ON mapae_user FOR EACH ROW");
+    let sql = match database.get_database_backend() {
+        DbBackend::Sqlite => format!("{on} BEGIN {what}; END"),
+        _ => format!(
+            "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {what}; RETURN new; END$$; \
+             {on} EXECUTE FUNCTION {name}()"
+        ),
+    };
+    database.execute_unprepared(&sql).await.unwrap();
+}
+
 /// The database, past the store.
 async fn database(server: &Server) -> DatabaseConnection {
-    Database::connect(format!("sqlite://{}", server.directory().join("mapae.db").display())).await.unwrap()
+    Database::connect(crate::database::url(server.directory())).await.unwrap()
 }
 
 async fn hash(server: &Server, id: &UserId) -> String {
@@ -50,13 +63,8 @@ async fn eight_sign_ins_at_once_all_succeed_and_one_renews() {
     }
     let server = server.restart_with(costlier).await;
     let database = database(&server).await;
-    database
-        .execute_unprepared(
-            "CREATE TABLE renewed (id TEXT); CREATE TRIGGER note AFTER UPDATE OF password_hash ON mapae_user \
-             BEGIN INSERT INTO renewed VALUES (new.id); END",
-        )
-        .await
-        .unwrap();
+    database.execute_unprepared("CREATE TABLE renewed (id TEXT)").await.unwrap();
+    trigger(&database, "note", "INSERT INTO renewed VALUES (new.id)").await;
     for (number, id) in ids.iter().enumerate() {
         let username = format!("user{number}");
         assert_eq!(at_once((0..8).map(|_| sign_in(&server, &username)).collect()).await, [200; 8]);
@@ -145,14 +153,20 @@ async fn a_hash_that_cannot_be_renewed_refuses_nobody() {
     let before = hash(&server, &id).await;
     let server = server.restart_with(costlier).await;
     let database = database(&server).await;
-    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE OF password_hash ON mapae_user \
-                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
-    database.execute_unprepared(refuse).await.unwrap();
+    let refuse = match database.get_database_backend() {
+        DbBackend::Sqlite => "SELECT RAISE(ABORT, 'the disk is full')",
+        _ => "RAISE EXCEPTION 'the disk is full'",
+    };
+    trigger(&database, "refuse", refuse).await;
     assert_eq!(sign_in(&server, "ann").send().await.unwrap().status(), 200);
     let body = json!({ "email": "ann@example.com", "password": PASSWORD });
     assert_eq!(server.patch("/users/me").bearer_auth(&token).json(&body).send().await.unwrap().status(), 200);
     assert_eq!(hash(&server, &id).await, before);
-    database.execute_unprepared("DROP TRIGGER refuse").await.unwrap();
+    let all = match database.get_database_backend() {
+        DbBackend::Sqlite => "DROP TRIGGER refuse",
+        _ => "DROP TRIGGER refuse ON mapae_user",
+    };
+    database.execute_unprepared(all).await.unwrap();
     assert_eq!(sign_in(&server, "ann").send().await.unwrap().status(), 200);
     assert_ne!(hash(&server, &id).await, before, "the next sign-in renews it");
 }

@@ -1,4 +1,4 @@
-//! The service on a free port of 127.0.0.1, on a database in a temporary directory.
+//! The service on a free port of 127.0.0.1, on a database of its own.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -15,7 +15,8 @@ use mapae_password::Argon2Params;
 use mapae_verify::{Clock, ManualClock, Scopes};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use crate::database::{self, Directory};
 
 /// A password that passes the policy.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -30,7 +31,7 @@ pub(crate) struct Server {
     pub(crate) clock: ManualClock,
     pub(crate) settings: Settings,
     pub(crate) mapae: Mapae,
-    directory: Arc<TempDir>,
+    directory: Arc<Directory>,
     _background: Background,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -47,7 +48,7 @@ impl Server {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
-        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let directory = Arc::new(Directory::new());
         Self::start_in(directory, ManualClock::new(START), |url| {
             let mut settings = settings(url);
             change(&mut settings);
@@ -56,7 +57,7 @@ impl Server {
         .await
     }
 
-    async fn start_in(directory: Arc<TempDir>, clock: ManualClock, settings: impl FnOnce(&str) -> Settings) -> Self {
+    async fn start_in(directory: Arc<Directory>, clock: ManualClock, settings: impl FnOnce(&str) -> Settings) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let settings = settings(&url);
@@ -178,8 +179,7 @@ pub(crate) async fn open_with_key(
     clock: &ManualClock,
     key: [u8; 32],
 ) -> Result<Mapae, StartError> {
-    let url = format!("sqlite://{}", directory.join("mapae.db").display());
-    let store = Store::open(&url, true, Migrate::Apply, Arc::new(clock.clone())).await.unwrap();
+    let store = Store::open(database::url(directory), true, Migrate::Apply, Arc::new(clock.clone())).await.unwrap();
     Mapae::start(store, settings, MasterKey::new(key.to_vec()).unwrap(), Arc::new(clock.clone())).await
 }
 

@@ -10,9 +10,9 @@ use mapae::http::{CLOSE_FORBIDDEN, CLOSE_TRY_AGAIN_LATER, CLOSE_UNAUTHORIZED};
 use mapae::service::{Background, By};
 use mapae_verify::{Algorithm, ManualClock, Scopes, SigningKey};
 use reqwest::StatusCode;
-use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use crate::database::Directory;
 use crate::forge::parts;
 use crate::live::{Live, closed, last_events, says};
 use crate::people::{People, Person};
@@ -141,14 +141,14 @@ pub(crate) struct OnTable {
     pub(crate) people: People,
     pub(crate) mapae: Mapae<Person>,
     _background: Background,
-    _directory: TempDir,
+    _directory: Directory,
 }
 
 impl OnTable {
     pub(crate) async fn start() -> Self {
-        let (people, directory) = (People::default(), tempfile::tempdir().unwrap());
+        let (people, directory) = (People::default(), Directory::new());
         let mapae = Mapae::builder(BaseUrl::parse("https://a.example").unwrap())
-            .database(format!("sqlite://{}", directory.path().join("app.db").display()))
+            .database(directory.url())
             .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())
             .clock(Arc::new(ManualClock::new(START)))
             .users(people.clone())

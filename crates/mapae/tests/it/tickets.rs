@@ -260,6 +260,9 @@ async fn neither_log_nor_database_knows_it() {
     for line in own {
         assert!(!line.contains(secret) && !line.contains(signature), "{line}");
     }
+    if !crate::database::is_file("that no ticket is on disk") {
+        return;
+    }
     for entry in std::fs::read_dir(server.directory()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         for text in [secret, signature] {
@@ -281,8 +284,7 @@ async fn it_survives_a_restart_and_is_tidied_away() {
     server.clock.advance(31);
     // Its watch tidies at once.
     let server = server.restart_with(|_| {}).await;
-    let database =
-        Database::connect(format!("sqlite://{}", server.directory().join("mapae.db").display())).await.unwrap();
+    let database = Database::connect(crate::database::url(server.directory())).await.unwrap();
     let count = Statement::from_string(database.get_database_backend(), "SELECT COUNT(*) FROM mapae_ticket");
     let began = Instant::now();
     loop {
