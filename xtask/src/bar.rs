@@ -1,13 +1,19 @@
 //! `cargo xtask test`: what every change must pass.
 
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use crate::debian::{self, Tool};
 use crate::packages;
+use crate::postgres::{self, Cluster};
 use crate::process::{self, Stopwatch, cargo, line};
+
+/// The library, from the top of the repository.
+const LIBRARY: &str = "crates/mapae";
 
 /// What the tests drive from outside: clients that are not ours, a browser, a proxy.
 const TOOLS: &[Tool] = &[
@@ -37,8 +43,10 @@ enum Part {
     Features,
     /// cargo doc, warnings are errors
     Doc,
-    /// cargo test, with the programs that the tests need
+    /// cargo test, with the programs that the tests need and PostgreSQL
     Test,
+    /// The tests of the library once more, on PostgreSQL
+    Postgres,
 }
 
 impl Part {
@@ -49,11 +57,15 @@ impl Part {
             Self::Features => "features",
             Self::Doc => "doc",
             Self::Test => "test",
+            Self::Postgres => "postgres",
         }
     }
 
-    fn command(self) -> Command {
+    fn command(self, cluster: Option<&Cluster>) -> Result<Command> {
         let mut cargo = cargo();
+        if let Some(cluster) = cluster {
+            cargo.env("MAPAE_TEST_POSTGRES", cluster.url());
+        }
         match self {
             Self::Fmt => cargo.args(["fmt", "--all", "--check"]),
             Self::Clippy => {
@@ -67,15 +79,46 @@ impl Part {
                 cargo.args(["doc", "--workspace", "--no-deps", "--all-features"])
             }
             Self::Test => cargo.args(["test", "--workspace", "--all-features"]),
+            Self::Postgres => {
+                let mut tests = Command::new(library_tests()?);
+                tests.current_dir(process::root().join(LIBRARY)).env("MAPAE_TEST_ENGINE", "postgres");
+                let variables = cargo.get_envs().filter_map(|(name, value)| Some((name, value?)));
+                tests.envs(variables);
+                return Ok(tests);
+            }
         };
-        cargo
+        Ok(cargo)
+    }
+
+    /// Whether it takes a PostgreSQL server.
+    fn needs_postgres(self) -> bool {
+        matches!(self, Self::Test | Self::Postgres)
     }
 }
 
 /// Installs what the tests need besides Rust and is not there yet.
 pub(crate) fn setup() -> Result<()> {
     debian::ensure("The test suite", TOOLS)?;
+    postgres::ensure("The test suite")?;
     packages::ensure("The test suite")
+}
+
+/// The program that the library's tests were built into; built exactly as the part `test` builds it.
+fn library_tests() -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["test", "--workspace", "--all-features", "--test", "it", "--no-run", "--message-format", "json"]);
+    let output = build.stderr(Stdio::inherit()).output().context("cargo")?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", line(&build), output.status);
+    }
+    let library = process::root().join(LIBRARY).join("Cargo.toml");
+    let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let built = |message: Value| {
+        let is_it =
+            message["manifest_path"].as_str().map(Path::new) == Some(&library) && message["target"]["name"] == "it";
+        message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
+    };
+    messages.into_iter().find_map(built).context("cargo built no tests of the library")
 }
 
 /// Runs the parts that were asked for, or all.
@@ -86,9 +129,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if parts.contains(&Part::Test) {
         setup()?;
     }
+    let cluster = match parts.iter().any(|part| part.needs_postgres()) {
+        true => Some(Cluster::start("The test suite")?),
+        false => None,
+    };
     for (number, part) in parts.iter().enumerate() {
         let name = part.name();
-        let mut command = part.command();
+        let mut command = part.command(cluster.as_ref().filter(|_| part.needs_postgres()))?;
         println!("==> {}/{} {name}: {}", number + 1, parts.len(), line(&command));
         let stopwatch = Stopwatch::start();
         process::run(&mut command).map_err(|error| {

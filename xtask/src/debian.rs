@@ -78,7 +78,8 @@ fn apt_get() -> Command {
     command
 }
 
-fn is_root() -> bool {
+/// Whether this process may do everything.
+pub(crate) fn is_root() -> bool {
     let answer = Command::new("id").arg("-u").output().context("id");
     answer.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

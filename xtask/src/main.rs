@@ -4,6 +4,7 @@ mod bar;
 mod bench;
 mod debian;
 mod packages;
+mod postgres;
 mod process;
 
 use std::process::ExitCode;

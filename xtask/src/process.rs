@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -86,6 +86,18 @@ impl Background {
         match self.child.try_wait()? {
             Some(status) => bail!("{} ended by itself ({status})", self.name),
             None => Ok(()),
+        }
+    }
+
+    /// Asks the program to end, as Ctrl-C does, and kills it if it has not after `patience`.
+    pub(crate) fn interrupt(mut self, patience: Duration) {
+        let asked = Command::new("kill").args(["-INT", &self.id().to_string()]).status();
+        let stopwatch = Stopwatch::start();
+        while asked.as_ref().is_ok_and(ExitStatus::success) && stopwatch.elapsed() < patience {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

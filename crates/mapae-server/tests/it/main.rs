@@ -17,6 +17,7 @@ mod kill;
 mod metrics;
 mod nginx;
 mod password_hashes;
+mod postgres;
 mod programs;
 mod recipes;
 mod running;

@@ -1,0 +1,221 @@
+//! Servers as nodes on one PostgreSQL database: on the server that `MAPAE_TEST_POSTGRES` names, which `cargo xtask test`
+//! starts. Without it there is nothing to test here, and that is said.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use reqwest::Client;
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use serde_json::{Value, json};
+
+use crate::server::{BASE_URL, CHEAP, PASSWORD, Server, now};
+use crate::support::{Ended, GOOD_KEY, Home, OTHER_KEY};
+
+/// A change on one node must be seen on every other within this time.
+const SEEN: Duration = Duration::from_secs(1);
+
+/// A database of this test alone.
+struct OwnDatabase {
+    /// As superuser, on another database.
+    server: DatabaseConnection,
+    name: &'static str,
+    url: String,
+}
+
+impl OwnDatabase {
+    /// An empty one; `None` where there is no server to make it on.
+    async fn new(name: &'static str) -> Option<Self> {
+        let Ok(server) = std::env::var("MAPAE_TEST_POSTGRES") else {
+            // Past the harness, which swallows what tests print.
+            let _ = writeln!(std::io::stderr(), "note: not run without PostgreSQL: {name}; `cargo xtask test` does");
+            return None;
+        };
+        // Whoever has it lets everybody in, so any password will do.
+        let url = format!("{}/{name}", server.replacen("@", ":hunter2@", 1));
+        let server = Database::connect(format!("{server}/postgres")).await.expect("PostgreSQL answers");
+        let own = Self { server, name, url };
+        own.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        own.run(&format!("CREATE DATABASE {name}")).await;
+        Some(own)
+    }
+
+    async fn run(&self, sql: &str) {
+        self.server.execute_unprepared(sql).await.expect(sql);
+    }
+
+    /// Cuts the connections of this name (`%` for all); how many there were.
+    async fn cut(&self, application: &str) -> i64 {
+        let sql = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = '{}' AND application_name LIKE '{application}'",
+            self.name
+        );
+        let statement = Statement::from_string(self.server.get_database_backend(), sql);
+        let row = self.server.query_one_raw(statement).await.expect("an answer").expect("a row");
+        row.try_get_by_index(0).expect("a number")
+    }
+
+    fn variables(&self) -> [(&str, &str); 3] {
+        [("DATABASE_URL", &self.url), ("MAPAE_MASTER_KEY", GOOD_KEY), ("MAPAE_SIGNUP", "open")]
+    }
+
+    fn node(&self) -> Server {
+        Server::start(&Home::new(), &self.variables())
+    }
+
+    /// A command as beside [`Self::node`].
+    fn command(&self, arguments: &[&str]) -> Ended {
+        Home::new().run(arguments, &[&CHEAP[..], &[BASE_URL], &self.variables()].concat())
+    }
+
+    async fn drop(self) {
+        self.run(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
+}
+
+async fn sign_up(node: &Server, name: &str) {
+    let body = json!({ "username": name, "password": PASSWORD });
+    let answer = Client::new().post(format!("{}/users/signup", node.url)).json(&body).send().await.expect("an answer");
+    assert_eq!(answer.status(), 201, "{name}");
+}
+
+async fn token(node: &Server, name: &str) -> String {
+    let (status, body) = node.sign_in(name, PASSWORD, "").await;
+    assert_eq!(status, 200, "{body}");
+    body["access_token"].as_str().expect("a token").to_owned()
+}
+
+/// How long it takes until the node answers this token so.
+async fn until(node: &Server, token: &str, status: u16) -> Duration {
+    let (client, began) = (Client::new(), now());
+    while node.status(&client, "/users/me", token).await != status {
+        assert!(began.elapsed() < Duration::from_secs(20), "it never answers {status}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    began.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_takes_the_key_that_it_is_given() {
+    let Some(database) = OwnDatabase::new("first_start").await else { return };
+    let home = Home::new();
+    let keyless = [database.variables()[0]];
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["db", "migrate"]] {
+        let refused = home.run(arguments, &keyless);
+        assert_eq!((refused.status, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
+        for part in ["master key is not given", "every node needs the same", "mapae secret generate", "MAPAE_MASTER_KEY"] {
+            assert!(refused.stderr.contains(part), "{refused:?}");
+        }
+    }
+    let empty = database.command(&["user", "list"]);
+    assert!(empty.status == Some(1) && empty.stderr.contains("mapae db migrate"), "{empty:?}");
+
+    let mut node = Server::start(&home, &database.variables());
+    let shown = node.listening["database"].as_str().expect("a URL");
+    assert!(shown.starts_with("postgres://mapae:") && shown.ends_with("/first_start"), "{shown}");
+    sign_up(&node, "ada").await;
+    assert_eq!(until(&node, &token(&node, "ada").await, 200).await.as_secs(), 0);
+    assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 0, "nothing is kept on the node");
+
+    let listed = database.command(&["user", "list", "--json"]);
+    let users: Vec<Value> = serde_json::from_str(&listed.stdout).unwrap_or_else(|_| panic!("{listed:?}"));
+    assert_eq!(users[0]["username"], "ada");
+    assert_eq!(database.command(&["db", "check"]).status, Some(0));
+    assert_eq!(database.command(&["db", "migrate"]).stdout, "The database is up to date.\n");
+    let settings = database.command(&["config", "show"]);
+    node.stop();
+    let said = format!("{:?}{}{}{}", node.log(), node.stdout(), settings.stdout, settings.stderr);
+    assert!(said.contains("/first_start") && !said.contains("hunter2"), "{said}");
+
+    let other = [database.variables()[0], ("MAPAE_MASTER_KEY", OTHER_KEY)];
+    let refused = home.run(&["serve", "--listen", "127.0.0.1:0"], &other);
+    assert!(refused.stderr.contains("is not the one that the database was made with"), "{refused:?}");
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_does_the_other_sees() {
+    let Some(database) = OwnDatabase::new("two_nodes").await else { return };
+    let (one, other) = (database.node(), database.node());
+    let (client, mut took) = (Client::new(), Vec::new());
+    for round in 0..6_u64 {
+        let name = format!("user{round}");
+        sign_up(&one, &name).await;
+        let (leaving, staying) = (token(&one, &name).await, token(&other, &name).await);
+        // Twice, so that both are remembered over there.
+        for _ in 0..2 {
+            assert_eq!(other.status(&client, "/users/me", &leaving).await, 200);
+            assert_eq!(one.status(&client, "/users/me", &staying).await, 200);
+        }
+        // In the second half nobody hears of changes at once.
+        if round >= 3 {
+            assert!(database.cut("mapae listen").await > 0, "both listen");
+        }
+        let answer = client.post(format!("{}/users/signout", one.url)).bearer_auth(&leaving).send().await.expect("an answer");
+        assert_eq!(answer.status(), 204);
+        took.push((round, "signed out", until(&other, &leaving, 401).await));
+        assert_eq!(other.status(&client, "/users/me", &staying).await, 200);
+
+        tokio::time::sleep(Duration::from_millis(67 * round)).await;
+        if round >= 3 {
+            database.cut("mapae listen").await;
+        }
+        let disabled = database.command(&["user", "disable", &name]);
+        assert_eq!(disabled.status, Some(0), "{disabled:?}");
+        took.push((round, "disabled", until(&one, &staying, 401).await));
+        assert_eq!(other.sign_in(&name, PASSWORD, "").await.0, 401);
+    }
+    println!("until the other node refused: {took:?}");
+    assert!(took.iter().all(|(.., time)| *time < SEEN), "{took:?}");
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_that_start_at_once_make_one_service() {
+    let Some(database) = OwnDatabase::new("ten_at_once").await else { return };
+    let nodes: Vec<Server> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..10).map(|_| scope.spawn(|| database.node())).collect();
+        starts.into_iter().map(|start| start.join().expect("it comes up")).collect()
+    });
+    let keys = database.command(&["key", "list", "--json"]);
+    let keys: Vec<Value> = serde_json::from_str(&keys.stdout).unwrap_or_else(|_| panic!("{keys:?}"));
+    assert_eq!(keys.len(), 2, "one that signs and the next: {keys:?}");
+    sign_up(&nodes[0], "ada").await;
+    let token = token(&nodes[9], "ada").await;
+    for node in &nodes {
+        assert_eq!(node.status(&Client::new(), "/users/me", &token).await, 200);
+    }
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_survives_the_loss_of_its_database() {
+    let Some(database) = OwnDatabase::new("lost").await else { return };
+    let node = database.node();
+    sign_up(&node, "ada").await;
+    let token = token(&node, "ada").await;
+    let client = Client::new();
+    // Cut while it works: at worst a request is told to come again.
+    for _ in 0..3 {
+        assert!(database.cut("mapae%").await > 0);
+        let (status, body) = node.sign_in("ada", PASSWORD, "").await;
+        assert!([200, 503].contains(&status), "{status} {body}");
+        assert!(until(&node, &token, 200).await < Duration::from_secs(2));
+    }
+
+    database.run("ALTER DATABASE lost ALLOW_CONNECTIONS false").await;
+    database.cut("mapae%").await;
+    until(&node, &token, 503).await;
+    let answer = client.get(format!("{}/users/me", node.url)).bearer_auth(&token).send().await.expect("an answer");
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "2");
+    assert_eq!(node.status(&client, "/health/ready", "").await, 503);
+    assert_eq!(node.status(&client, "/health/live", "").await, 200);
+    assert_eq!(node.sign_in("ada", PASSWORD, "").await.0, 503);
+
+    database.run("ALTER DATABASE lost ALLOW_CONNECTIONS true").await;
+    let back = until(&node, &token, 200).await;
+    assert!(back < Duration::from_secs(2), "{back:?}");
+    assert_eq!(node.status(&client, "/health/ready", "").await, 200);
+    database.drop().await;
+}

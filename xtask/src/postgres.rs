@@ -1,0 +1,147 @@
+//! A PostgreSQL server for the tests: a private one in a temporary directory, on 127.0.0.1 and a free port, which is gone
+//! afterwards.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+use crate::debian::{self, Tool, is_root};
+use crate::process::{Background, Stopwatch, find, run};
+
+/// The oldest version that Mapae runs on.
+const OLDEST: u32 = 13;
+/// Where Debian puts the versions that are installed.
+const DEBIAN: &str = "/usr/lib/postgresql";
+/// The superuser of the private server; whoever reaches its port is let in.
+const USER: &str = "mapae";
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Users as whom it may run where we are root, as whom it refuses to.
+const UNPRIVILEGED: &[&str] = &["postgres", "nobody"];
+
+/// A running server. It is stopped when this value goes.
+pub(crate) struct Cluster {
+    server: Option<Background>,
+    port: u16,
+    _directory: TempDir,
+}
+
+impl Cluster {
+    /// Starts a server, after installing one if there is none. `purpose` completes the sentence "… needs".
+    pub(crate) fn start(purpose: &str) -> Result<Self> {
+        ensure(purpose)?;
+        let programs = programs().context("PostgreSQL was found a moment ago")?;
+        let directory = tempfile::Builder::new().prefix("mapae-postgres-").tempdir()?;
+        let owner = if is_root() { Some(unprivileged()?) } else { None };
+        if let Some((user, group)) = owner {
+            chown(directory.path(), Some(user), Some(group))?;
+        }
+        let data = directory.path().join("data");
+        let mut init = command(&programs, "initdb", owner);
+        init.arg("--pgdata").arg(&data).args(["--username", USER, "--auth=trust", "--no-sync"]);
+        init.args(["--encoding=UTF8", "--locale=C"]).stdout(Stdio::null());
+        run(&mut init)?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut server = command(&programs, "postgres", owner);
+        server.arg("-D").arg(&data).args(["-p", &port.to_string()]);
+        // What a power cut would lose, nobody misses here.
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "full_page_writes=off",
+            "synchronous_commit=off",
+            "max_connections=400",
+            "log_min_messages=panic",
+        ] {
+            server.args(["-c", setting]);
+        }
+        let log = fs::File::create(directory.path().join("log"))?;
+        server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let server = Background::start("PostgreSQL", &mut server)?;
+        let mut cluster = Self { server: Some(server), port, _directory: directory };
+        cluster.wait(&programs)?;
+        Ok(cluster)
+    }
+
+    /// The server's URL, to which the name of a database is added.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}", self.port)
+    }
+
+    fn wait(&mut self, programs: &Path) -> Result<()> {
+        let stopwatch = Stopwatch::start();
+        loop {
+            let mut ready = Command::new(programs.join("pg_isready"));
+            ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+            if ready.status().is_ok_and(|status| status.success()) {
+                return Ok(());
+            }
+            self.server.as_mut().map_or(Ok(()), Background::check_running)?;
+            if stopwatch.elapsed() > PATIENCE {
+                bail!("PostgreSQL does not answer on port {} after {stopwatch}", self.port);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            // It takes its own processes along, which killing it would leave to find out for themselves.
+            server.interrupt(Duration::from_secs(10));
+        }
+    }
+}
+
+/// Installs PostgreSQL if no version that is new enough is there.
+pub(crate) fn ensure(purpose: &str) -> Result<()> {
+    if programs().is_some() {
+        return Ok(());
+    }
+    debian::ensure(purpose, &[Tool::new("pg_ctlcluster", "postgresql")])?;
+    match programs() {
+        Some(_) => Ok(()),
+        None => bail!(
+            "{purpose} needs PostgreSQL {OLDEST} or newer, and there is none in {DEBIAN} or PATH.\n\
+             On Debian: sudo apt-get install postgresql"
+        ),
+    }
+}
+
+/// The directory of the newest server's programs.
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir(DEBIAN).into_iter().flatten().filter_map(Result::ok);
+    let numbered = versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())));
+    let there = numbered.map(|(version, path)| (version, path.join("bin")));
+    let newest = there.filter(|(version, path)| *version >= OLDEST && path.join("initdb").is_file()).max();
+    newest.map(|(_, path)| path).or_else(|| find("initdb")?.parent().map(Path::to_owned))
+}
+
+/// One of the server's programs, run as this user.
+fn command(programs: &Path, name: &str, owner: Option<(u32, u32)>) -> Command {
+    let program = programs.join(name);
+    let Some((user, group)) = owner else { return Command::new(program) };
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]).arg(program);
+    // Theirs is a directory that this user may not enter.
+    command.current_dir("/");
+    command
+}
+
+/// The ids of a user without privileges, and of the group.
+fn unprivileged() -> Result<(u32, u32)> {
+    let id = |flag: &str, user: &str| -> Option<u32> {
+        let output = Command::new("id").args([flag, user]).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    let ids = UNPRIVILEGED.iter().find_map(|user| Some((id("-u", user)?, id("-g", user)?)));
+    ids.with_context(|| format!("PostgreSQL does not run as root, and there is no user {}", UNPRIVILEGED.join(" or ")))
+}
