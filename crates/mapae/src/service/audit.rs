@@ -17,7 +17,7 @@ use crate::store::{Direction, Stamped, StoreError, Tx};
 /// How long rows wait for each other.
 const FLUSH: Duration = Duration::from_millis(100);
 /// The most rows that wait; what comes on top is counted.
-const MOST_WAITING: usize = 10_000;
+const MOST_WAITING: usize = 4_000;
 /// The longest name of an operating system's user that is kept, in characters.
 const MAX_NAME_CHARS: usize = 64;
 
@@ -68,24 +68,30 @@ impl Principal {
 
 /// Rows that wait to be written.
 #[derive(Default)]
-pub(super) struct Waiting(Mutex<Queue>);
+pub(super) struct Waiting {
+    queue: Mutex<Queue>,
+    /// One at a time writes them, so that they come in their order, and whoever reads waits until they are there.
+    writing: tokio::sync::Mutex<()>,
+}
 
 #[derive(Default)]
 struct Queue {
     /// How many tasks write what waits here. Without one, rows are written at once.
     writers: usize,
     rows: Vec<Stamped>,
+    /// Rows that were taken and may come back.
+    taken: usize,
     dropped: u64,
 }
 
 impl Waiting {
     /// Takes the row, unless nobody would write it.
     fn push(&self, row: Stamped) -> Option<Stamped> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.writers == 0 {
             return Some(row);
         }
-        if queue.rows.len() < MOST_WAITING {
+        if queue.rows.len() + queue.taken < MOST_WAITING {
             queue.rows.push(row);
         } else {
             queue.dropped += 1;
@@ -94,22 +100,26 @@ impl Waiting {
     }
 
     fn take(&self) -> (Vec<Stamped>, u64) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.taken = queue.rows.len();
         (std::mem::take(&mut queue.rows), std::mem::take(&mut queue.dropped))
+    }
+
+    /// What was taken is written.
+    fn written(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).taken = 0;
     }
 
     /// Takes back, before what has come meanwhile, what could not be written.
     fn give_back(&self, mut rows: Vec<Stamped>, dropped: u64) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         rows.append(&mut queue.rows);
-        let too_many = rows.len().saturating_sub(MOST_WAITING);
-        rows.truncate(MOST_WAITING);
-        queue.rows = rows;
-        queue.dropped += dropped + too_many as u64;
+        (queue.rows, queue.taken) = (rows, 0);
+        queue.dropped += dropped;
     }
 
     fn writers(&self, change: impl FnOnce(usize) -> usize) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.writers = change(queue.writers);
     }
 }
@@ -127,7 +137,9 @@ impl Service {
     ) -> Result<Vec<Record>, StoreError> {
         // Whoever asks may go away in the middle, and what was taken must not go with them.
         let service = self.clone();
-        to_its_end(async move { service.write_waiting().await }).await?;
+        if let Err(error) = to_its_end(async move { service.write_waiting().await }).await {
+            tracing::warn!(%error, "what waits for the audit trail is not written yet");
+        }
         self.store().audit(filter, direction, limit).await
     }
 
@@ -160,6 +172,7 @@ impl Service {
 
     /// Never given up half way: see [`to_its_end`].
     async fn write_waiting(&self) -> Result<(), StoreError> {
+        let _writing = self.0.waiting.writing.lock().await;
         let (rows, dropped) = self.0.waiting.take();
         if rows.is_empty() && dropped == 0 {
             return Ok(());
@@ -168,8 +181,9 @@ impl Service {
             tracing::warn!(dropped, "more was refused than the audit trail takes");
         }
         let written = self.write(rows.clone(), dropped).await;
-        if written.is_err() {
-            self.0.waiting.give_back(rows, dropped);
+        match &written {
+            Ok(()) => self.0.waiting.written(),
+            Err(_) => self.0.waiting.give_back(rows, dropped),
         }
         written
     }
