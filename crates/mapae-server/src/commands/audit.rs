@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use mapae::Mapae;
-use mapae::domain::audit::{Event, Filter, Outcome, Record};
-use mapae::store::Direction;
+use mapae::domain::audit::{Direction, Event, Filter, Outcome, Record};
 use serde_json::json;
 
 use super::user::find;

@@ -338,6 +338,15 @@ pub struct Filter {
     pub address: Option<IpAddr>,
 }
 
+/// In which direction the audit trail is read, and from which row on, without it.
+#[derive(Clone, Copy, Debug)]
+pub enum Direction<'a> {
+    /// The newest first, those before this one.
+    Back(Option<&'a str>),
+    /// The oldest first, those after this one.
+    Forward(Option<&'a str>),
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -14,9 +14,8 @@ use super::error::{ApiError, FieldProblem};
 use super::query::{Params, cursor, decode_cursor, limit};
 use super::users::written;
 use crate::Service;
-use crate::domain::audit::{Event, Filter, Outcome, Record};
+use crate::domain::audit::{Direction, Event, Filter, Outcome, Record};
 use crate::domain::scope::Admin;
-use crate::store::Direction;
 
 /// Rows on a page unless the request says otherwise.
 const DEFAULT_LIMIT: u64 = 50;

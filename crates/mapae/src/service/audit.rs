@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use super::accounts::ChangeError;
 use super::table_accounts::to_its_end;
 use super::{Principal, Service};
-use crate::domain::audit::{Actor, Entry, Event, Filter, Record, Who};
+use crate::domain::audit::{Actor, Direction, Entry, Event, Filter, Record, Who};
 use crate::domain::{Source, UserId};
-use crate::store::{Direction, Stamped, StoreError, Tx};
+use crate::store::{Stamped, StoreError, Tx};
 
 /// How long rows wait for each other.
 const FLUSH: Duration = Duration::from_millis(100);

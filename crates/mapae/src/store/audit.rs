@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::entity::audit::{ActiveModel, Column, Entity, Model};
 use super::{Store, StoreError, Tx};
-use crate::domain::audit::{Entry, Event, Filter, Record};
+use crate::domain::audit::{Direction, Entry, Event, Filter, Record};
 
 /// Rows in one statement, which has a limited number of parameters.
 const ROWS: usize = 200;
@@ -18,15 +18,6 @@ const REMOVED: u64 = 1_000;
 /// A row of the audit trail that has its time and is not written yet.
 #[derive(Clone, Debug)]
 pub struct Stamped(ActiveModel);
-
-/// In which direction the audit trail is read, and from which row on, without it.
-#[derive(Clone, Copy, Debug)]
-pub enum Direction<'a> {
-    /// The newest first, those before this one.
-    Back(Option<&'a str>),
-    /// The oldest first, those after this one.
-    Forward(Option<&'a str>),
-}
 
 impl Store {
     /// Gives a row the present time.

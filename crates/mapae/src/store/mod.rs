@@ -34,7 +34,7 @@ use mapae_verify::Clock;
 use sea_orm::{ActiveValue::Set, DatabaseConnection, DatabaseTransaction, EntityTrait};
 use tokio::sync::watch as watch_channel;
 
-pub use audit::{Direction, Stamped};
+pub use audit::Stamped;
 use cache::Cache;
 pub use clients::RegisteredClient;
 use engine::{Connections, Turn};

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mapae::domain::Source;
-use mapae::domain::audit::{Actor, Entry, Event, Filter, Record, Who};
+use mapae::domain::audit::{Actor, Direction, Entry, Event, Filter, Record, Who};
 use mapae::service::By;
-use mapae::store::Direction;
 use mapae::{Mapae, Service};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
