@@ -40,6 +40,8 @@ async fn what_happens_is_counted_and_each_name_is_in_the_book() {
     client.request(odd, format!("{}/users/me", server.url)).send().await.expect("an answer");
     server.status(&client, "/nowhere", "x").await;
 
+    // What was refused is written down a moment later.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     let text = metrics(&server).await;
     let requests = |labels: &str| sample(&text, &format!("mapae_http_request_duration_seconds_count{{{labels}}}"));
     assert_eq!(requests("method=\"POST\",route=\"/token\",status=\"200\""), 1.0);
@@ -48,6 +50,8 @@ async fn what_happens_is_counted_and_each_name_is_in_the_book() {
     assert_eq!(requests("method=\"GET\",route=\"-\",status=\"404\""), 1.0);
     assert_eq!(requests("method=\"_OTHER\",route=\"/users/me\",status=\"405\""), 1.0);
     assert_eq!(sample(&text, "mapae_refusals_total{code=\"invalid_token\"}"), 3.0);
+    let events = |event: &str| sample(&text, &format!("mapae_events_total{{event=\"{event}\"}}"));
+    assert_eq!((events("sign-in.succeeded"), events("sign-in.refused")), (1.0, 1.0));
     assert_eq!(sample(&text, "mapae_tokens_issued_total"), 1.0);
     assert_eq!(sample(&text, "mapae_tokens_verified_total{cache=\"miss\"}"), 1.0);
     assert_eq!(sample(&text, "mapae_tokens_verified_total{cache=\"hit\"}"), 2.0);

@@ -17,7 +17,10 @@ const REMOVED: u64 = 1_000;
 
 /// A row of the audit trail that has its time and is not written yet.
 #[derive(Clone, Debug)]
-pub struct Stamped(ActiveModel);
+pub struct Stamped {
+    event: Event,
+    row: ActiveModel,
+}
 
 impl Store {
     /// Gives a row the present time.
@@ -26,7 +29,7 @@ impl Store {
         let at = DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::UNIX_EPOCH);
         let (who, source) = (entry.who(), entry.actor.source());
         let details = (!entry.details.is_empty()).then(|| serde_json::Value::Object(entry.details.clone()).to_string());
-        Stamped(ActiveModel {
+        let row = ActiveModel {
             id: Set(id.to_string()),
             at: Set(at),
             event: Set(entry.event.as_str().to_owned()),
@@ -38,7 +41,8 @@ impl Store {
             session_id: Set(entry.session),
             client_id: Set(entry.client),
             details: Set(details),
-        })
+        };
+        Stamped { event: entry.event, row }
     }
 
     /// Up to `limit` rows of the audit trail.
@@ -109,7 +113,8 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn record_stamped(&mut self, rows: Vec<Stamped>) -> Result<(), StoreError> {
-        let mut rows = rows.into_iter().map(|row| row.0).peekable();
+        self.recorded.extend(rows.iter().map(|row| row.event));
+        let mut rows = rows.into_iter().map(|row| row.row).peekable();
         while rows.peek().is_some() {
             let some: Vec<_> = rows.by_ref().take(ROWS).collect();
             Entity::insert_many(some).exec_without_returning(&self.inner).await?;
@@ -123,7 +128,7 @@ impl Tx {
     /// [`StoreError`] if the database fails.
     pub async fn record_progress(&mut self, row: &Stamped, entry: &Entry) -> Result<(), StoreError> {
         let details = serde_json::Value::Object(entry.details.clone()).to_string();
-        let row = ActiveModel { details: Set(Some(details)), ..row.0.clone() };
+        let row = ActiveModel { details: Set(Some(details)), ..row.row.clone() };
         let known = sea_orm::sea_query::OnConflict::column(Column::Id).update_column(Column::Details).to_owned();
         Entity::insert(row).on_conflict(known).exec_without_returning(&self.inner).await?;
         Ok(())

@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
+use metrics::counter;
 use sea_orm::{ActiveValue::Set, DatabaseConnection, DatabaseTransaction, EntityTrait};
 use tokio::sync::watch as watch_channel;
 
@@ -52,6 +53,7 @@ pub use users::{Credential, Login, UserPage};
 use watch::LastLook;
 pub use watch::WatchGuard;
 
+use crate::domain::audit::Event;
 use crate::domain::ids::{IdSource, RisingIds};
 use crate::domain::{SystemRng, UserId};
 
@@ -176,7 +178,7 @@ impl Store {
     /// [`StoreError`] if the writer, or a connection that may write, is not free in time.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let inner = self.0.connections.begin().await?;
-        Ok(Tx { inner, store: self.clone(), changes: Vec::new(), revoked: Vec::new() })
+        Ok(Tx { inner, store: self.clone(), changes: Vec::new(), revoked: Vec::new(), recorded: Vec::new() })
     }
 
     /// Woken when a signing key changed, here or in another process.
@@ -227,6 +229,7 @@ pub struct Tx {
     store: Store,
     changes: Vec<Change>,
     revoked: Vec<NewRevocation>,
+    recorded: Vec<Event>,
 }
 
 impl Tx {
@@ -240,6 +243,9 @@ impl Tx {
         self.inner.commit().await?;
         for change in &self.changes {
             self.store.apply(change);
+        }
+        for event in &self.recorded {
+            counter!("mapae_events_total", "event" => event.as_str()).increment(1);
         }
         Ok(())
     }
