@@ -62,6 +62,7 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
         config.breached_passwords.clone().map(|file| -> Arc<dyn BreachedPasswords> { Arc::new(file) });
     settings.hash_pool = HashPoolSettings { threads: config.hash_threads, queue: config.hash_queue };
     settings.audit_retention_days = config.audit_retention_days;
+    settings.throttle = config.throttle;
     settings.http = HttpSettings {
         body_limit: config.body_limit_bytes,
         request_timeout: config.request_timeout,

@@ -8,6 +8,7 @@ use mapae_password::Context;
 use mapae_password::policy::PasswordPolicy;
 use mapae_verify::{Algorithm, Scopes};
 
+use crate::domain::throttle::Limit;
 use crate::domain::{BaseUrl, DeclaredScope, ScopeCatalogue, SecretText, UserMapping, scope};
 
 /// How long an access token is good unless set otherwise, in seconds.
@@ -53,6 +54,30 @@ pub struct HashPoolSettings {
 impl Default for HashPoolSettings {
     fn default() -> Self {
         Self { threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN), queue: 256 }
+    }
+}
+
+/// How far guessing is slowed down. Only failures count.
+#[derive(Clone, Copy, Debug)]
+pub struct ThrottleSettings {
+    /// For one name from one network, from one known device, or in one session.
+    pub place: Limit,
+    /// For one name from all places together from which it has not signed in lately. As an account has up to two names,
+    /// a user name and an address, twice as many are possible for one account.
+    pub account: Limit,
+    /// From one network, for all names together; and as many of random secrets, such as refresh tokens.
+    pub network: Limit,
+}
+
+impl Default for ThrottleSettings {
+    /// For one account, by both its names, at most 100 in the first hour and 60 in each after that: OWASP ASVS 4.0.3
+    /// V2.2.1 allows 100.
+    fn default() -> Self {
+        Self {
+            place: Limit { failures: 10, seconds: 120 },
+            account: Limit { failures: 20, seconds: 120 },
+            network: Limit { failures: 100, seconds: 10 },
+        }
     }
 }
 
@@ -120,6 +145,8 @@ pub struct Settings {
     pub hash_pool: HashPoolSettings,
     /// How long rows of the audit trail are kept, in days; 0 keeps them for good.
     pub audit_retention_days: u32,
+    /// How far guessing is slowed down; `None` not at all.
+    pub throttle: Option<ThrottleSettings>,
     /// Memory for verified tokens, in bytes.
     pub token_cache_bytes: u64,
     /// Bounds of the HTTP interface.
@@ -147,6 +174,7 @@ impl Settings {
             password_policy: PasswordPolicy::default(),
             hash_pool: HashPoolSettings::default(),
             audit_retention_days: 365,
+            throttle: Some(ThrottleSettings::default()),
             token_cache_bytes: 16 * 1024 * 1024,
             http: HttpSettings::default(),
         }

@@ -63,6 +63,7 @@ pub(crate) fn check(
         users: checker.users(),
         hash_threads: checker.hash_threads(),
         hash_queue: checker.number("hash_queue"),
+        throttle: checker.throttle(),
         body_limit_bytes: checker.number::<usize>("body_limit_kib") * 1024,
         request_timeout: checker.seconds("request_timeout_seconds"),
         shutdown_grace: checker.seconds("shutdown_grace_seconds"),

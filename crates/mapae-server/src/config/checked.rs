@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText, UserMapping};
 use mapae::service::BreachedPasswordFile;
-use mapae::settings::Signing;
+use mapae::settings::{Signing, ThrottleSettings};
 use mapae_password::{Argon2Params, Costs, Format, Peppers};
 use mapae_verify::Scopes;
 
@@ -80,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) users: Option<SharedUsers>,
     pub(crate) hash_threads: NonZeroUsize,
     pub(crate) hash_queue: usize,
+    /// `None` if guessing is not slowed down.
+    pub(crate) throttle: Option<ThrottleSettings>,
     pub(crate) body_limit_bytes: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_grace: Duration,

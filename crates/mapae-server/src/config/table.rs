@@ -276,6 +276,51 @@ pub(crate) static SETTINGS: &[Setting] = &[
         ..BASE
     },
     Setting {
+        name: "throttle",
+        kind: Kind::Switch,
+        default: Default::Is("true"),
+        help: "Slow down whoever guesses passwords and other secrets",
+        hints: &["rate_limit", "ratelimit", "limiter", "lockout"],
+        ..BASE
+    },
+    Setting {
+        name: "throttle_failures",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        default: Default::Is("10"),
+        help: "Wrong passwords in a row for one name from one network, before the next has to wait",
+        hints: &["max_attempts", "max_failures", "login_attempts"],
+        ..BASE
+    },
+    Setting {
+        name: "throttle_account_failures",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        default: Default::Is("20"),
+        help: "The same for one name from all networks together where its owner is not known",
+        ..BASE
+    },
+    Setting {
+        name: "throttle_seconds",
+        kind: Kind::Integer { min: 1, max: 86_400 },
+        default: Default::Is("120"),
+        help: "Seconds after which one wrong password for a name is forgiven",
+        hints: &["lockout_seconds", "lockout_time"],
+        ..BASE
+    },
+    Setting {
+        name: "throttle_network_failures",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        default: Default::Is("100"),
+        help: "Wrong passwords in a row from one network for all names together, and as many other wrong secrets",
+        ..BASE
+    },
+    Setting {
+        name: "throttle_network_seconds",
+        kind: Kind::Integer { min: 1, max: 86_400 },
+        default: Default::Is("10"),
+        help: "Seconds after which one of them is forgiven",
+        ..BASE
+    },
+    Setting {
         name: "users_preset",
         kind: Kind::Choice(&["django", "fastapi-users", "sqlalchemy-tutorial", "flask-security"]),
         default: Default::Unset("none: accounts are in a table of Mapae's own"),

@@ -29,6 +29,12 @@ fn without_any_source_the_defaults_hold() {
         ("hash_queue", json!(256)),
         ("metrics_listen", json!(null)),
         ("audit_retention_days", json!(365)),
+        ("throttle", json!(true)),
+        ("throttle_failures", json!(10)),
+        ("throttle_account_failures", json!(20)),
+        ("throttle_seconds", json!(120)),
+        ("throttle_network_failures", json!(100)),
+        ("throttle_network_seconds", json!(10)),
         ("log_format", json!("auto")),
         ("no_migrate", json!(false)),
     ] {

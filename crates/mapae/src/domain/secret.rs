@@ -45,6 +45,8 @@ pub enum WrapUse {
     RefreshToken,
     /// The key of the fingerprints of other applications' password hashes.
     Fingerprint,
+    /// The key of throttling: counters' names and device tokens.
+    Throttle,
 }
 
 impl WrapUse {
@@ -54,6 +56,7 @@ impl WrapUse {
             Self::SigningKey => b"mapae/v1/signing-key",
             Self::RefreshToken => b"mapae/v1/refresh-token",
             Self::Fingerprint => b"mapae/v1/fingerprint",
+            Self::Throttle => b"mapae/v1/throttle",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::Device;
+use super::{Device, SecretText};
 
 /// From where a request comes. Empty for what comes from the command line or from the program itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Sender {
     pub name: Option<String>,
     /// From where it asks.
     pub source: Source,
+    /// What it shows to be known again, see [`device_token`](super::device_token).
+    pub device_token: Option<SecretText>,
 }
 
 impl Sender {

@@ -49,9 +49,10 @@ impl<U: Account> Caller<U> {
         };
         let refused = |error: TicketError| match error {
             TicketError::Refused(reason) => ApiError::invalid_ticket(reason, S::names()),
+            TicketError::Throttled { retry_after } => ApiError::throttled(retry_after),
             TicketError::Authenticate(error) => ApiError::from_authenticate(error, S::names()),
         };
-        let source = sent_from::source(&parts.extensions);
+        let source = sent_from::of_any_route(parts, service);
         let principal = service.redeem_ticket(&ticket, source).await.map_err(refused)?;
         let identity = U::identity(principal).map_err(|error| refused(error.into()))?;
         let caller = Self { authority: authority.clone(), identity };

@@ -1,7 +1,8 @@
 //! The tokens of a page in a browser, in cookies that no script can read.
 //!
 //! `POST /users/signin` sets them where that was asked for, `POST /users/refresh` alone reads the refresh token, the
-//! extractors read the access token where there is no `Authorization` header, and signing out clears both.
+//! extractors read the access token where there is no `Authorization` header, and signing out clears both. A third one
+//! stays: it says that this browser has signed somebody in before.
 
 use axum::http::header::{COOKIE, ORIGIN, SET_COOKIE, UPGRADE};
 use axum::http::request::Parts;
@@ -12,11 +13,13 @@ use cookie::{Cookie, SameSite, time::Duration};
 use super::error::{ApiError, ErrorCode};
 use crate::Service;
 use crate::domain::SecretText;
+use crate::domain::device_token::KNOWN_DAYS;
 use crate::service::TokenResponse;
 
 /// `__Host-`: browsers take them only over HTTPS (or from localhost), for this host alone, and from no subdomain.
 const REFRESH: &str = "__Host-mapae-refresh";
 const ACCESS: &str = "__Host-mapae-access";
+const DEVICE: &str = "__Host-mapae-device";
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -40,10 +43,12 @@ impl InCookies {
     pub(super) fn take(self, service: &Service, tokens: &mut TokenResponse) -> SetCookies {
         let age = Duration::seconds(i64::from(service.settings().session_idle));
         let set =
-            |name, token: SecretText| (SET_COOKIE, bare(name, token.expose().to_owned()).max_age(age).to_string());
-        let refresh = tokens.refresh_token.take_if(|_| self.refresh).map(|token| set(REFRESH, token));
-        let access = self.access.then(|| set(ACCESS, tokens.access_token.clone()));
-        AppendHeaders(refresh.into_iter().chain(access).collect())
+            |name, token: SecretText, age| (SET_COOKIE, bare(name, token.expose().to_owned()).max_age(age).to_string());
+        let refresh = tokens.refresh_token.take_if(|_| self.refresh).map(|token| set(REFRESH, token, age));
+        let access = self.access.then(|| set(ACCESS, tokens.access_token.clone(), age));
+        let device = tokens.device_token.take_if(|_| self.any());
+        let device = device.map(|token| set(DEVICE, token, Duration::days(KNOWN_DAYS.into())));
+        AppendHeaders(refresh.into_iter().chain(access).chain(device).collect())
     }
 }
 
@@ -62,6 +67,11 @@ pub(super) fn refresh_token(headers: &HeaderMap) -> Option<SecretText> {
 /// The access token in its cookie.
 pub(super) fn access_token(headers: &HeaderMap) -> Option<SecretText> {
     read(headers, ACCESS)
+}
+
+/// What says that this browser has signed somebody in before.
+pub(super) fn device_token(headers: &HeaderMap) -> Option<SecretText> {
+    read(headers, DEVICE)
 }
 
 fn bare(name: &'static str, value: String) -> cookie::CookieBuilder<'static> {

@@ -193,6 +193,12 @@ impl ApiError {
         Self::new(ErrorCode::ValidationFailed, detail).edit(|inner| inner.fields = fields)
     }
 
+    /// There were too many failed attempts.
+    pub fn throttled(retry_after: u32) -> Self {
+        let detail = "Too many failed attempts. Try again later.";
+        Self::new(ErrorCode::TooManyAttempts, detail).edit(|inner| inner.retry_after = Some(retry_after))
+    }
+
     /// The hashing queue is full.
     pub fn too_busy() -> Self {
         Self::new(ErrorCode::TooBusy, "Too many sign-ins are waiting. Try again in a moment.")
@@ -345,6 +351,7 @@ impl From<AccountError> for ApiError {
             AccountError::Changed => Self::new(ErrorCode::Changed, detail),
             AccountError::OwnAccount => Self::new(ErrorCode::OwnAccount, detail),
             AccountError::Scope(_) => Self::validation(vec![FieldProblem::body("grant", "unknown_scope", detail)]),
+            AccountError::Throttled { retry_after } => Self::throttled(retry_after),
             AccountError::Busy(_) => Self::too_busy(),
             AccountError::BreachedList(_) => Self::internal(&error),
             AccountError::Hash(error) => Self::internal(&error),
@@ -357,6 +364,7 @@ impl From<SignInError> for ApiError {
     fn from(error: SignInError) -> Self {
         match error {
             SignInError::Refused => Self::new(ErrorCode::IncorrectCredentials, "Incorrect username or password"),
+            SignInError::Throttled { retry_after } => Self::throttled(retry_after),
             SignInError::Busy(_) => Self::too_busy(),
             SignInError::Issue(IssueError::Store(error)) => error.into(),
             SignInError::Issue(error @ (IssueError::NoSuchUser | IssueError::Sign(_))) => Self::internal(&error),

@@ -83,6 +83,8 @@ catalogue! {
     NotFound = "not_found", NOT_FOUND, "Not Found";
     /// The route exists, but not with this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method Not Allowed";
+    /// There were too many failed attempts; `Retry-After` says when the next one is looked at.
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many failed attempts";
     /// Too many sign-ins are waiting.
     TooBusy = "too_busy", SERVICE_UNAVAILABLE, "Too busy";
     /// The request took too long.

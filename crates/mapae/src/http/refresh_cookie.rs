@@ -64,6 +64,7 @@ async fn refresh(
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         match error {
+            TokenError::Throttled { retry_after } => Self::throttled(retry_after),
             TokenError::Busy(_) => Self::too_busy(),
             TokenError::Issue(IssueError::Store(error)) => error.into(),
             TokenError::Issue(error @ (IssueError::NoSuchUser | IssueError::Sign(_))) => Self::internal(&error),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::oauth::OAuthError;
 use super::route_metrics::RouteMetrics;
+use super::sent_from::DEVICE_TOKEN;
 use crate::Service;
 use crate::domain::{RequestId, Source};
 
@@ -111,8 +112,8 @@ pub(super) fn cors(service: &Service) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.clone()))
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers([WWW_AUTHENTICATE, X_REQUEST_ID])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, DEVICE_TOKEN])
+        .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER, X_REQUEST_ID])
         .max_age(Duration::from_secs(600));
     (!origins.is_empty()).then_some(layer)
 }

@@ -5,9 +5,15 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, HeaderName};
 
-use crate::domain::{Sender, Source};
+use super::client_ip::ClientIp;
+use super::cookies;
+use crate::Service;
+use crate::domain::{SecretText, Sender, Source};
+
+/// What a client that keeps no cookies shows to be known again.
+pub(super) const DEVICE_TOKEN: HeaderName = HeaderName::from_static("mapae-device-token");
 
 /// The longest name that is kept, in characters.
 const MAX_NAME_CHARS: usize = 200;
@@ -18,7 +24,10 @@ pub(super) struct SentFrom(Sender);
 impl SentFrom {
     pub(super) fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
         let agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        Self(Sender { name: agent.as_deref().and_then(tidy), source: source(extensions) })
+        let header = headers.get(&DEVICE_TOKEN).and_then(|value| value.to_str().ok());
+        let device_token =
+            header.map(|token| SecretText::new(token.to_owned())).or_else(|| cookies::device_token(headers));
+        Self(Sender { name: agent.as_deref().and_then(tidy), source: source(extensions), device_token })
     }
 
     /// Under the name that the request gives, if it gives one.
@@ -30,6 +39,15 @@ impl SentFrom {
 /// From where a request comes, which every route of this service is told.
 pub(super) fn source(extensions: &Extensions) -> Source {
     extensions.get().copied().unwrap_or_default()
+}
+
+/// From where a request comes to a route that may be the application's own, where nobody has told it yet.
+pub(super) fn of_any_route(parts: &Parts, service: &Service) -> Source {
+    let told: Option<Source> = parts.extensions.get().copied();
+    told.unwrap_or_else(|| {
+        let client = ClientIp::of(&parts.headers, &parts.extensions, &service.settings().http.trusted_proxies);
+        Source { address: client.map(|ClientIp(address)| address), request_id: None }
+    })
 }
 
 /// [`Source`] as a handler's argument.

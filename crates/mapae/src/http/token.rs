@@ -36,6 +36,10 @@ pub(super) struct TokenBody {
     /// What gives the next access token, at `/oauth2/token`. Each is used once. Absent where it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// Send it with the next sign-in as `Mapae-Device-Token: …`: failed attempts of others do not slow it down then. It
+    /// lets nobody in. Absent where it is in a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
 }
 
 impl From<TokenResponse> for TokenBody {
@@ -53,6 +57,7 @@ impl TokenBody {
             expires_in: response.expires_in,
             scope: response.scope.to_string(),
             refresh_token: response.refresh_token.map(|token| token.expose().to_owned()),
+            device_token: response.device_token.map(|token| token.expose().to_owned()),
         }
     }
 }
@@ -108,6 +113,9 @@ pub(super) fn form_router<U: Account>() -> ApiRouter<Mapae<U>> {
                 .response::<200, Json<TokenBody>>()
                 .response_with::<401, Json<Detail>, _>(|response| {
                     response.description("Incorrect username or password.")
+                })
+                .response_with::<429, Json<Detail>, _>(|response| {
+                    response.description("Too many failed attempts; `Retry-After` says when to try again.")
                 })
         })
         // Here, so that its errors pass through the style of this router.

@@ -8,10 +8,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::api::{ApiRouter, Operation, delete_with, get_with, patch_with, post_with};
+use super::api::{ApiRouter, Operation, answers_as, delete_with, get_with, patch_with, post_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::current_user::SignedIn;
-use super::error::ApiError;
+use super::error::{ApiError, Problem};
 use super::sent_from::Asker;
 use crate::Service;
 use crate::domain::scope::Me;
@@ -148,6 +148,11 @@ fn tag(operation: Operation<'_>) -> Operation<'_> {
     operation.tag("users")
 }
 
+/// A route that asks for the password once more.
+fn repeats_password(operation: Operation<'_>) -> Operation<'_> {
+    answers_as::<429, Problem<'static>>(tag(operation), "application/problem+json")
+}
+
 /// `/users/signup`, where accounts can be made.
 pub(super) fn signup_router(abilities: Abilities) -> ApiRouter<Service> {
     let router = ApiRouter::new();
@@ -165,9 +170,11 @@ pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
     let mut own = get_with(me, |op| tag(op).id("read_users_me").summary("The current user"));
     if abilities.is_own {
         own = own
-            .merge(patch_with(change_me, |op| tag(op).id("change_users_me").summary("Change your account")))
+            .merge(patch_with(change_me, |op| {
+                repeats_password(op).id("change_users_me").summary("Change your account")
+            }))
             .merge(delete_with(delete_me, |op| {
-                tag(op).id("delete_users_me").summary("Delete your account").response::<204, ()>()
+                repeats_password(op).id("delete_users_me").summary("Delete your account").response::<204, ()>()
             }));
     }
     let router = ApiRouter::new().api_route("/users/me", own).route("/users/me/", get(me));
@@ -177,7 +184,7 @@ pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
     router.api_route(
         "/users/me/password",
         post_with(change_password, |op| {
-            tag(op)
+            repeats_password(op)
                 .id("change_password")
                 .summary("Change your password")
                 .description("Ends all your other sessions.")

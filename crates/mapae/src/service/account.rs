@@ -230,7 +230,7 @@ impl<U: StoredUser> Account for U {
     ) -> Result<TokenResponse, SignInError> {
         match authority {
             TableAuthority::Service(service) => service.sign_in_from(login, password, requested, sender).await,
-            TableAuthority::Stateless(stateless) => stateless.sign_in(login, password, requested).await,
+            TableAuthority::Stateless(stateless) => stateless.sign_in(login, password, requested, sender).await,
         }
     }
 

@@ -40,6 +40,12 @@ pub enum AccountError {
     /// The repeated password is wrong.
     #[error("The password is wrong.")]
     WrongPassword,
+    /// A wrong one was repeated too often.
+    #[error("Too many failed attempts. Try again later.")]
+    Throttled {
+        /// Seconds until the next attempt.
+        retry_after: u32,
+    },
     /// There is no such account.
     #[error("There is no such account.")]
     NotFound,
@@ -86,6 +92,7 @@ impl From<CredentialError> for AccountError {
     fn from(error: CredentialError) -> Self {
         match error {
             CredentialError::Refused => Self::WrongPassword,
+            CredentialError::Throttled { retry_after } => Self::Throttled { retry_after },
             CredentialError::Busy(busy) => Self::Busy(busy),
             CredentialError::Store(store) => store.into(),
         }

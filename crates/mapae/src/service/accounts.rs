@@ -248,7 +248,7 @@ impl Service {
 
     /// Checks the password that a signed-in person repeats.
     async fn prove_own(&self, principal: &Principal, password: &Password) -> Result<Proven, ChangeError> {
-        match self.check_password(Claimant::Account(&principal.user.id), password, principal.actor()).await {
+        match self.check_password(Claimant::Account(principal), password, principal.actor()).await {
             Ok(proven) => Ok(proven),
             Err(error) => Err(self.password_refused(principal, error).await),
         }
@@ -272,7 +272,9 @@ impl Service {
             CredentialError::Refused => {
                 self.begin_as(principal, Me::NAME).await.err().unwrap_or(AccountError::WrongPassword.into())
             }
-            other @ (CredentialError::Busy(_) | CredentialError::Store(_)) => other.into(),
+            other @ (CredentialError::Throttled { .. } | CredentialError::Busy(_) | CredentialError::Store(_)) => {
+                other.into()
+            }
         }
     }
 

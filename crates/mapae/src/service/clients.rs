@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use mapae_password::{HashText, Password};
+use mapae_password::Password;
 use mapae_verify::{Scopes, Subject};
 
 use super::accounts::{ChangeError, FieldError};
-use super::passwords::Verdict;
-use super::{By, NewPasswordError, PoolBusy, Service, TokenError};
+use super::{By, CredentialError, NewPasswordError, PoolBusy, Service, TokenError};
 use crate::domain::audit::{Actor, Entry, Event, Who};
 use crate::domain::client_secret::{self, Comparison, MAX_CHARS, MIN_CHARS};
 use crate::domain::scope::Admin;
@@ -87,59 +86,71 @@ impl Service {
     /// The client that a request comes from.
     ///
     /// # Errors
-    /// [`TokenError::InvalidClient`] if it is unknown or did not prove to be it.
+    /// [`TokenError::InvalidClient`] if it is unknown or did not prove to be it, [`TokenError::Throttled`] if that was
+    /// tried too often.
     pub async fn authenticate_client(&self, auth: &ClientAuth, source: Source) -> Result<Client, TokenError> {
-        let client = self.prove_client(auth).await;
-        if let Err(TokenError::InvalidClient) = client {
-            self.note_refused_client(auth, source).await;
+        let client = self.prove_client(auth, source).await;
+        match client {
+            Err(TokenError::InvalidClient) => self.note_refused_client(auth, source, "wrong-secret").await,
+            Err(TokenError::Throttled { .. }) => self.note_refused_client(auth, source, "throttled").await,
+            Ok(_) | Err(_) => {}
         }
         client
     }
 
     /// Writes down that somebody was not the client. What is no client's id is not kept: people paste anything there.
-    async fn note_refused_client(&self, auth: &ClientAuth, source: Source) {
+    async fn note_refused_client(&self, auth: &ClientAuth, source: Source, reason: &str) {
         let known = match ClientId::parse(&auth.id) {
             Some(id) => self.store().cached_client(&id).await.ok().flatten(),
             None => None,
         };
         let entry = Entry::new(Event::ClientRefused, &Actor::new(Who::Anonymous, source));
         self.note(match known {
-            Some(known) => entry.client(&known.client.id).detail("reason", "wrong-secret"),
+            Some(known) => entry.client(&known.client.id).detail("reason", reason),
             None => entry.detail("reason", "no-such-client"),
         })
         .await;
     }
 
-    async fn prove_client(&self, auth: &ClientAuth) -> Result<Client, TokenError> {
+    async fn prove_client(&self, auth: &ClientAuth, source: Source) -> Result<Client, TokenError> {
         if auth.id == FIRST_PARTY_CLIENT_ID && auth.secrets.is_empty() {
             return Ok(self.built_in_client());
         }
-        let id = ClientId::parse(&auth.id).ok_or(TokenError::InvalidClient)?;
-        let registered = self.store().cached_client(&id).await?.ok_or(TokenError::InvalidClient)?;
+        let registered = match ClientId::parse(&auth.id) {
+            Some(id) => self.store().cached_client(&id).await?,
+            None => None,
+        };
+        let Some(registered) = registered else {
+            self.wrong_secret(source).await?;
+            return Err(TokenError::InvalidClient);
+        };
         let proven = match (registered.client.client_type, &registered.secret_hash) {
             (ClientType::Public, _) => auth.secrets.is_empty(),
-            (ClientType::Confidential, Some(stored)) => self.is_one_right(stored, &auth.secrets).await?,
+            (ClientType::Confidential, Some(stored)) => {
+                self.is_one_right(&auth.id, stored, &auth.secrets, source).await?
+            }
             (ClientType::Confidential, None) => false,
         };
         if proven { Ok(registered.client.clone()) } else { Err(TokenError::InvalidClient) }
     }
 
-    async fn is_one_right(&self, stored: &str, given: &[SecretText]) -> Result<bool, PoolBusy> {
+    async fn is_one_right(
+        &self,
+        id: &str,
+        stored: &str,
+        given: &[SecretText],
+        source: Source,
+    ) -> Result<bool, CredentialError> {
+        let mut is_tried = false;
         for secret in given {
-            let right = match client_secret::compare(stored, secret) {
-                Comparison::Fast(right) => right,
-                Comparison::Slow => match Password::new(secret.expose()) {
-                    Ok(password) => {
-                        let stored = HashText::new(stored.to_owned());
-                        let verdict = self.0.passwords.check(Some(&stored), true, &password).await?;
-                        matches!(verdict, Verdict::Accepted { .. })
-                    }
-                    Err(_) => false,
-                },
-            };
-            if right {
-                return Ok(true);
+            match client_secret::compare(stored, secret) {
+                Comparison::Fast(true) => return Ok(true),
+                Comparison::Fast(false) => is_tried = true,
+                Comparison::Slow => return self.check_typed_secret(id, stored, given, source).await,
             }
+        }
+        if is_tried {
+            self.wrong_secret(source).await?;
         }
         Ok(false)
     }

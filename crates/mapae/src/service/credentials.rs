@@ -4,18 +4,19 @@ use mapae_password::{HashText, Password};
 
 use super::directory::Found;
 use super::passwords::Verdict;
-use super::{NewPasswordError, PoolBusy, Service};
+use super::throttle::{Guess, ThrottleError};
+use super::{NewPasswordError, PoolBusy, Principal, Service};
 use crate::domain::audit::{Actor, Entry, Event};
-use crate::domain::{SecretText, Session, User, UserId};
+use crate::domain::{SecretText, Sender, Session, Source, User, UserId};
 use crate::store::{StoreError, Tx};
 
 /// Whose password is checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Claimant<'a> {
-    /// Somebody who typed a name or address.
-    Login(&'a str),
-    /// The account of a token, who repeats the password before a grave change.
-    Account(&'a UserId),
+    /// Somebody who typed a name or address, and from where.
+    Login(&'a str, &'a Sender),
+    /// Whoever a token speaks for, who repeats the password before a grave change.
+    Account(&'a Principal),
 }
 
 /// The right password was given for an account that may sign in. What is done next is bound to it by
@@ -27,6 +28,8 @@ pub(crate) struct Proven {
     pub(super) password: Password,
     /// Who gave it, and from where.
     pub(super) by: Actor,
+    /// What the device shows from now on.
+    pub(super) device_token: Option<SecretText>,
 }
 
 /// Why a password was not accepted.
@@ -35,6 +38,12 @@ pub enum CredentialError {
     /// No such account, a wrong password, or a disabled account: one answer, and one time, for all.
     #[error("incorrect username or password")]
     Refused,
+    /// There were too many wrong ones. Whether this one is right was not looked at.
+    #[error("too many failed attempts")]
+    Throttled {
+        /// Seconds until the next attempt.
+        retry_after: u32,
+    },
     /// The hashing queue is full.
     #[error(transparent)]
     Busy(#[from] PoolBusy),
@@ -43,30 +52,64 @@ pub enum CredentialError {
     Store(#[from] StoreError),
 }
 
+impl From<ThrottleError> for CredentialError {
+    fn from(error: ThrottleError) -> Self {
+        match error {
+            ThrottleError::Throttled { retry_after } => Self::Throttled { retry_after },
+            ThrottleError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// The password that somebody gave; `None` if it is too long to be anybody's, so that hashing it would be a waste.
 pub(super) fn given(password: &SecretText) -> Option<Password> {
     Password::new(password.expose()).ok()
 }
 
 impl Service {
-    /// Checks a password: look-up, then [`Passwords::check`](super::Passwords::check), which makes every refusal alike.
-    /// What is refused is written down as `by`'s.
+    /// Checks a password: the throttle, which does not know whether the account exists, look-up, then
+    /// [`Passwords::check`](super::Passwords::check), which makes every refusal alike. It counts as a failure until it is
+    /// found right. What is refused is written down as `by`'s.
     pub(crate) async fn check_password(
         &self,
         claimant: Claimant<'_>,
         password: &Password,
         by: Actor,
     ) -> Result<Proven, CredentialError> {
+        let (event, user) = match claimant {
+            Claimant::Login(..) => (Event::SignInRefused, None),
+            Claimant::Account(principal) => (Event::PasswordRefused, Some(&principal.user.id)),
+        };
+        let (permit, device_token) = match claimant {
+            Claimant::Login(login, sender) => {
+                let name = &self.directory().name(login);
+                let device_token = self.0.throttle.device_token(name, sender, self.ids());
+                (self.0.throttle.guess(Guess::SignIn { name, sender }).await, device_token)
+            }
+            Claimant::Account(principal) => {
+                (self.0.throttle.guess(Guess::Session(&principal.session.id)).await, None)
+            }
+        };
+        if let Err(ThrottleError::Throttled { .. }) = permit {
+            self.note(Entry::new(event, &by).maybe_user(user).detail("reason", "throttled")).await;
+        }
+        let permit = permit?;
         let found = match claimant {
-            Claimant::Login(login) => self.found_by_login(login).await?,
-            Claimant::Account(id) => self.found_by_id(id).await?,
+            Claimant::Login(login, _) => self.found_by_login(login).await?,
+            Claimant::Account(principal) => self.found_by_id(&principal.user.id).await?,
         };
         let may_sign_in = found.as_ref().is_some_and(|found| !found.user.disabled);
         let stored = found.as_ref().map(|found| &found.hash);
-        match (self.0.passwords.check(stored, may_sign_in, password).await?, found) {
+        let verdict = self.0.passwords.check(stored, may_sign_in, password).await;
+        match verdict {
+            Ok(Verdict::Accepted { .. }) => permit.accepted().await,
+            Ok(Verdict::Refused) => drop(permit),
+            Err(PoolBusy) => permit.unused(),
+        }
+        match (verdict?, found) {
             (Verdict::Accepted { needs_rehash }, Some(Found { user, hash, .. })) => {
                 let by = by.known_as(&user.id);
-                let mut proven = Proven { user, hash, password: password.clone(), by };
+                let mut proven = Proven { user, hash, password: password.clone(), by, device_token };
                 // A rehash may wait for another sign-in: what keeps it from happening does not refuse a right password.
                 if needs_rehash
                     && self.abilities().rehashes
@@ -82,10 +125,6 @@ impl Service {
                     Some(found) if found.user.disabled => "disabled",
                     Some(_) => "wrong-password",
                 };
-                let event = match claimant {
-                    Claimant::Login(_) => Event::SignInRefused,
-                    Claimant::Account(_) => Event::PasswordRefused,
-                };
                 let entry = Entry::new(event, &by).maybe_user(found.as_ref().map(|found| &found.user.id));
                 self.note(entry.detail("reason", reason)).await;
                 Err(CredentialError::Refused)
@@ -96,6 +135,45 @@ impl Service {
     /// Writes down that a sign-in was refused whose password was right a moment ago.
     pub(super) async fn note_refused(&self, by: &Actor, user: &UserId, reason: &str) {
         self.note(Entry::new(Event::SignInRefused, by).user(user).detail("reason", reason)).await;
+    }
+
+    /// Whether one of a client's secrets, as it can be read, is the one that a person gave it: as a password is checked.
+    pub(super) async fn check_typed_secret(
+        &self,
+        id: &str,
+        stored: &str,
+        given: &[SecretText],
+        source: Source,
+    ) -> Result<bool, CredentialError> {
+        let given: Vec<_> = given.iter().filter_map(self::given).collect();
+        if given.is_empty() {
+            return Ok(false);
+        }
+        let stored = HashText::new(stored.to_owned());
+        // In whatever ways it can be read, it is one secret that was sent.
+        let permit = self.0.throttle.guess(Guess::Client { id, source }).await?;
+        for secret in &given {
+            match self.0.passwords.check(Some(&stored), true, secret).await {
+                Ok(Verdict::Accepted { .. }) => {
+                    permit.accepted().await;
+                    return Ok(true);
+                }
+                Ok(Verdict::Refused) => {}
+                Err(busy) => {
+                    permit.unused();
+                    return Err(busy.into());
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Counts a random secret that was wrong: a refresh token, a ticket, a secret that was made here.
+    ///
+    /// # Errors
+    /// [`CredentialError::Throttled`] if there were too many from there.
+    pub(super) async fn wrong_secret(&self, source: Source) -> Result<(), CredentialError> {
+        Ok(self.0.throttle.wrong_secret(source).await?)
     }
 
     /// Replaces a weak or deprecated hash, once, and never over a change that somebody else made meanwhile.

@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use super::Service;
 use super::mapped_users::MappedUsers;
 use super::user_table::{Row, Table, corrupt};
+use crate::domain::user::folded;
 use crate::domain::{User, UserId};
 use crate::store::{Credential, Login, Store, StoreError, Tx};
 
@@ -56,6 +57,20 @@ impl Directory {
         sets_scopes: true,
         rehashes: true,
     };
+
+    /// The one spelling of what somebody typed as a name: what failures are counted on, whether it is anybody's or not.
+    pub(super) fn name(&self, login: &str) -> String {
+        let parsed = match self {
+            Self::Own => Login::parse(login),
+            // How such a table compares names is its own business.
+            Self::Table(_) | Self::Mapped(_) => None,
+        };
+        match parsed {
+            Some(Login::Name(name)) => name.canonical().to_owned(),
+            Some(Login::Email(email)) => email.canonical().to_owned(),
+            None => folded(login.trim()),
+        }
+    }
 
     /// The application's table, if accounts are there.
     pub(crate) fn table(&self) -> Option<&dyn Table> {

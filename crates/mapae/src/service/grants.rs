@@ -68,6 +68,12 @@ pub enum TokenError {
     /// None of the scopes asked for can be given, or a refresh asks for more than the sign-in gave.
     #[error("{0}")]
     InvalidScope(&'static str),
+    /// There were too many failed attempts.
+    #[error("Too many failed attempts. Try again later.")]
+    Throttled {
+        /// Seconds until the next attempt.
+        retry_after: u32,
+    },
     /// The hashing queue is full.
     #[error(transparent)]
     Busy(#[from] PoolBusy),
@@ -86,6 +92,7 @@ impl From<SignInError> for TokenError {
     fn from(error: SignInError) -> Self {
         match error {
             SignInError::Refused => CredentialError::Refused.into(),
+            SignInError::Throttled { retry_after } => Self::Throttled { retry_after },
             SignInError::Busy(busy) => Self::Busy(busy),
             SignInError::Issue(error) => Self::Issue(error),
         }
@@ -96,6 +103,7 @@ impl From<CredentialError> for TokenError {
     fn from(error: CredentialError) -> Self {
         match error {
             CredentialError::Refused => Self::InvalidGrant("Incorrect username or password"),
+            CredentialError::Throttled { retry_after } => Self::Throttled { retry_after },
             CredentialError::Busy(busy) => Self::Busy(busy),
             CredentialError::Store(store) => store.into(),
         }
@@ -143,8 +151,7 @@ impl Service {
             allowed(&client).ok_or(TokenError::UnauthorizedClient)?;
             let authorized = match &request.grant {
                 GrantRequest::Password { username, password } => {
-                    let source = request.sender.source;
-                    let (tx, proven) = self.begin_sign_in(username, password, &client, source).await?;
+                    let (tx, proven) = self.begin_sign_in(username, password, &client, &request.sender).await?;
                     Authorized { tx, whom: Whom::Person(Box::new(proven)) }
                 }
                 GrantRequest::RefreshToken(token) => {
@@ -168,7 +175,10 @@ impl Service {
         token: &SecretText,
         source: Source,
     ) -> Result<Authorized, TokenError> {
-        let token = self.0.keys.refresh_key().read(token.expose()).ok_or(NOT_OURS)?;
+        let Some(token) = self.0.keys.refresh_key().read(token.expose()) else {
+            self.wrong_secret(source).await?;
+            return Err(NOT_OURS);
+        };
         // Whose it is does not change, so that much may be read before the transaction begins.
         let owner = self.store().session_by_id(&token.session).await?.ok_or(NOT_OURS)?.user_id;
         let (mut tx, found) = self.begin_on(&owner).await?;

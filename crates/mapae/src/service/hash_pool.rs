@@ -2,6 +2,8 @@
 //! freezes other routes nor takes more memory than threads × one hash.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use mapae_password::Workspace;
@@ -28,6 +30,8 @@ type Job = Box<dyn FnOnce(&mut Workspace) + Send>;
 
 pub(crate) struct HashPool {
     jobs: Sender<Job>,
+    /// Jobs that were begun.
+    begun: Arc<AtomicU64>,
 }
 
 impl HashPool {
@@ -49,7 +53,12 @@ impl HashPool {
                 })
                 .expect("the system starts a thread");
         }
-        Self { jobs }
+        Self { jobs, begun: Arc::default() }
+    }
+
+    /// How many jobs were begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Jobs that wait for a thread.
@@ -65,10 +74,12 @@ impl HashPool {
     ) -> Result<Done<T>, PoolBusy> {
         let (answer, answered) = oneshot::channel();
         let queued = Instant::now();
+        let begun = Arc::clone(&self.begun);
         let job: Job = Box::new(move |workspace| {
             if answer.is_closed() {
                 return;
             }
+            begun.fetch_add(1, Ordering::Relaxed);
             let started = Instant::now();
             let value = work(workspace);
             let took = started.elapsed();
@@ -92,7 +103,7 @@ impl HashPool {
 #[expect(clippy::await_holding_lock, reason = "the lock holds a thread of the pool up, which is the point")]
 mod tests {
     use std::num::NonZeroUsize;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
 

@@ -28,6 +28,7 @@ mod refusal_floor;
 mod sessions;
 pub mod stateless;
 mod table_accounts;
+mod throttle;
 mod tickets;
 mod tokens;
 pub mod user_store;
@@ -83,6 +84,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     ids: IdSource,
     passwords: Passwords,
+    throttle: throttle::Throttle,
     directory: Directory,
     hooks: Arc<dyn DynHooks>,
     keys: Keys,
@@ -180,6 +182,8 @@ impl Service {
         let passwords = Passwords::with_hmac_key(context, settings.hash_pool, rng.clone(), hmac_key)
             .map_err(StartError::Hashing)?;
         let keys = Keys::open(&store, &settings, master_key.clone(), attach, clock.clone(), rng.clone()).await?;
+        let throttle =
+            throttle::Throttle::open(&store, settings.throttle, &master_key, clock.clone(), rng.as_ref()).await?;
         let directory = match (directory, &settings.mapped_users) {
             (Directory::Own, Some(_)) if !settings.passwords.peppers.is_empty() => return Err(StartError::Pepper),
             (Directory::Own, Some(mapping)) => {
@@ -202,6 +206,7 @@ impl Service {
             clock,
             ids,
             passwords,
+            throttle,
             directory,
             hooks,
             keys,
@@ -256,6 +261,11 @@ impl Service {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    /// How many password checks and hashes were computed since the start.
+    pub fn hashes_computed(&self) -> u64 {
+        self.0.passwords.computed()
     }
 
     fn hooks(&self) -> &dyn DynHooks {

@@ -162,6 +162,11 @@ impl Passwords {
         }
     }
 
+    /// How many checks and hashes were begun.
+    pub(crate) fn computed(&self) -> u64 {
+        self.0.pool.begun()
+    }
+
     /// Checks a password. `stored` is `None` where nobody has the name, `may_sign_in` false for a disabled account:
     /// the same number of hashes is computed in either case, and a refusal comes no earlier than the floor, by a timer
     /// that holds no thread. So the answer's time does not tell them apart.

@@ -11,12 +11,14 @@ use mapae_verify::{
 
 use super::account::{Known, Proof, TableAuthority};
 use super::handle::Mapae;
+use super::throttle::{Guess, Throttle};
 use super::tokens::sign;
 use super::user_store::{Grant, StoredUser, TokenClaims, UserStore, UserTable};
 use super::user_table::{Row, Table};
-use super::{AuthenticateError, IssueError, Passwords, SignInError, TokenResponse, Verdict};
-use crate::domain::{SecretText, SystemRng, scope};
-use crate::settings::{DEFAULT_TOKEN_LIFETIME, HashPoolSettings};
+use super::{AuthenticateError, CredentialError, IssueError, Passwords, SignInError, TokenResponse, Verdict};
+use crate::domain::user::folded;
+use crate::domain::{SecretText, Sender, SystemRng, scope};
+use crate::settings::{DEFAULT_TOKEN_LIFETIME, HashPoolSettings, ThrottleSettings};
 
 /// Memory for verified tokens, in bytes.
 const TOKEN_CACHE_BYTES: u64 = 4 * 1024 * 1024;
@@ -36,6 +38,7 @@ struct Inner<U: StoredUser> {
     verifier: Verifier<U::Claims>,
     lifetime: u32,
     clock: Arc<dyn Clock>,
+    throttle: Throttle,
 }
 
 impl<U: StoredUser> Clone for Stateless<U> {
@@ -59,6 +62,7 @@ pub struct StatelessBuilder<U: StoredUser> {
     passwords: Context,
     hash_pool: HashPoolSettings,
     clock: Arc<dyn Clock>,
+    throttle: Option<ThrottleSettings>,
     user: PhantomData<fn() -> U>,
 }
 
@@ -88,6 +92,7 @@ impl<U: StoredUser> StatelessBuilder<U> {
             passwords: Context::default(),
             hash_pool: HashPoolSettings::default(),
             clock: Arc::new(SystemClock),
+            throttle: Some(ThrottleSettings::default()),
             user: PhantomData,
         }
     }
@@ -116,6 +121,12 @@ impl<U: StoredUser> StatelessBuilder<U> {
         self
     }
 
+    /// How far guessing is slowed down; `None` not at all. Failures are counted in this process's memory.
+    pub const fn throttle(mut self, settings: Option<ThrottleSettings>) -> Self {
+        self.throttle = settings;
+        self
+    }
+
     /// Ready to be put into the application's state.
     ///
     /// # Errors
@@ -128,8 +139,9 @@ impl<U: StoredUser> StatelessBuilder<U> {
             .cache_bytes(TOKEN_CACHE_BYTES)
             .build();
         let passwords = Passwords::new(self.passwords, self.hash_pool, Arc::new(SystemRng))?;
+        let throttle = Throttle::in_memory(self.throttle, Arc::clone(&self.clock), &SystemRng);
         let Self { users, key, lifetime, clock, .. } = self;
-        let inner = Inner { users, passwords, key, verifier, lifetime, clock };
+        let inner = Inner { users, passwords, key, verifier, lifetime, clock, throttle };
         Ok(Mapae(TableAuthority::Stateless(Stateless(Arc::new(inner)))))
     }
 }
@@ -146,13 +158,25 @@ impl<U: StoredUser> Stateless<U> {
         login: &str,
         password: &SecretText,
         requested: &Scopes,
+        sender: &Sender,
     ) -> Result<TokenResponse, SignInError> {
         let inner = &*self.0;
         let Some(password) = super::credentials::given(password) else { return Err(SignInError::Refused) };
+        // How the table compares names is its own business.
+        let name = &folded(login.trim());
+        let permit = inner.throttle.guess(Guess::SignIn { name, sender }).await.map_err(CredentialError::from)?;
         let user = inner.users.by_login(login).await.map_err(IssueError::from)?;
         let stored = user.as_ref().map(|user| &user.hash);
-        match (inner.passwords.check(stored, true, &password).await?, user) {
+        let verdict = match inner.passwords.check(stored, true, &password).await {
+            Ok(verdict) => verdict,
+            Err(busy) => {
+                permit.unused();
+                return Err(busy.into());
+            }
+        };
+        match (verdict, user) {
             (Verdict::Accepted { .. }, Some(user)) => {
+                permit.accepted().await;
                 let user: Arc<U> = row(&user).ok_or(IssueError::NoSuchUser)?;
                 Ok(self.issue(&user, requested).map_err(IssueError::from)?)
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mapae_verify::{Claims, RegisteredView, Scopes, VerifiedToken};
 
-use super::{AuthenticateError, Principal, Service};
+use super::{AuthenticateError, CredentialError, PoolBusy, Principal, Service};
 use crate::domain::audit::{Actor, Entry, Event, Who};
 use crate::domain::ticket::{LIFETIME, TicketRefused};
 use crate::domain::{Source, Ticket, TicketRecord, UserId};
@@ -27,6 +27,12 @@ pub enum TicketError {
     /// The ticket itself is not good.
     #[error(transparent)]
     Refused(#[from] TicketRefused),
+    /// There were too many wrong ones from there.
+    #[error("too many failed attempts")]
+    Throttled {
+        /// Seconds until the next attempt.
+        retry_after: u32,
+    },
     /// The token that it stands for is not good any more.
     #[error(transparent)]
     Authenticate(#[from] AuthenticateError),
@@ -35,6 +41,17 @@ pub enum TicketError {
 impl From<StoreError> for TicketError {
     fn from(error: StoreError) -> Self {
         Self::Authenticate(error.into())
+    }
+}
+
+impl From<CredentialError> for TicketError {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::Throttled { retry_after } => Self::Throttled { retry_after },
+            CredentialError::Store(error) => error.into(),
+            // Of passwords alone.
+            CredentialError::Refused | CredentialError::Busy(PoolBusy) => TicketRefused::Unknown.into(),
+        }
     }
 }
 
@@ -61,14 +78,20 @@ impl Service {
         Ok(TicketResponse { ticket, expires_in: lifetime.as_secs(), scope })
     }
 
-    /// Uses a ticket up; whoever it speaks for.
+    /// Uses up a ticket that was shown from there; whoever it speaks for.
     ///
     /// # Errors
     /// [`TicketError`] says why it does not count.
     pub async fn redeem_ticket(&self, ticket: &str, source: Source) -> Result<Principal, TicketError> {
-        let hash = Ticket::parse(ticket).ok_or(TicketRefused::Unknown)?.hash();
         // Whoever shows nonsense does not get as far as the one writer.
-        let record = self.store().ticket(hash).await?.ok_or(TicketRefused::Unknown)?;
+        let record = match Ticket::parse(ticket) {
+            Some(ticket) => self.store().ticket(ticket.hash()).await?,
+            None => None,
+        };
+        let Some(record) = record else {
+            self.wrong_secret(source).await?;
+            return Err(TicketRefused::Unknown.into());
+        };
         if let Err(refused) = record.check(self.now()) {
             if refused == TicketRefused::Used {
                 self.note_reused_ticket(&record, source).await;

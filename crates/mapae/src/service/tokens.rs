@@ -23,6 +23,8 @@ pub struct TokenResponse {
     pub scope: Scopes,
     /// What gives the next access token, if the client may have one.
     pub refresh_token: Option<SecretText>,
+    /// What the device shows at its next sign-in, so that it is not taken for a stranger's.
+    pub device_token: Option<SecretText>,
 }
 
 /// Why no token was issued.
@@ -45,6 +47,12 @@ pub enum SignInError {
     /// Unknown name, wrong password or disabled account.
     #[error("incorrect username or password")]
     Refused,
+    /// There were too many failed attempts.
+    #[error("too many failed attempts")]
+    Throttled {
+        /// Seconds until the next attempt.
+        retry_after: u32,
+    },
     /// The hashing queue is full.
     #[error(transparent)]
     Busy(#[from] PoolBusy),
@@ -57,6 +65,7 @@ impl From<CredentialError> for SignInError {
     fn from(error: CredentialError) -> Self {
         match error {
             CredentialError::Refused => Self::Refused,
+            CredentialError::Throttled { retry_after } => Self::Throttled { retry_after },
             CredentialError::Busy(busy) => Self::Busy(busy),
             CredentialError::Store(store) => Self::Issue(store.into()),
         }
@@ -114,7 +123,7 @@ impl Service {
         sender: &Sender,
     ) -> Result<TokenResponse, SignInError> {
         let client = &self.built_in_client();
-        let (tx, proven) = self.begin_sign_in(login, password, client, sender.source).await?;
+        let (tx, proven) = self.begin_sign_in(login, password, client, sender).await?;
         let user = &proven.user;
         let scope = self.settings().scopes.grant(requested, &user.scopes, &client.scopes);
         let refresh = client.may(GrantType::RefreshToken);
@@ -130,14 +139,14 @@ impl Service {
         login: &str,
         password: &SecretText,
         client: &Client,
-        source: Source,
+        sender: &Sender,
     ) -> Result<(Tx, Proven), CredentialError> {
-        let by = Actor::new(Who::Anonymous, source).by_client(client.id.as_str());
+        let by = Actor::new(Who::Anonymous, sender.source).by_client(client.id.as_str());
         let Some(password) = credentials::given(password) else {
             self.note(Entry::new(Event::SignInRefused, &by).detail("reason", "password-too-long")).await;
             return Err(CredentialError::Refused);
         };
-        let mut proven = self.check_password(Claimant::Login(login), &password, by).await?;
+        let mut proven = self.check_password(Claimant::Login(login, sender), &password, by).await?;
         match self.begin_proven(&mut proven).await {
             Ok(tx) => Ok((tx, proven)),
             Err(error) => {
@@ -218,14 +227,16 @@ impl Service {
         let (user, expires_at) = (&proven.user, session.access_expires_at);
         let response = self.session_tokens(user, session, client, session.scope.clone(), expires_at).await?;
         self.hooks().after_sign_in(user, session).await;
-        Ok(response)
+        Ok(TokenResponse { device_token: proven.device_token.clone(), ..response })
     }
 
     /// As [`Self::confirm`], for a session that goes on without a password.
     pub(super) async fn confirm_account(&self, session: &Session) -> Result<(), IssueError> {
         self.confirm(session, None).await.map_err(|error| match error {
             CredentialError::Store(error) => error.into(),
-            CredentialError::Refused | CredentialError::Busy(_) => IssueError::NoSuchUser,
+            CredentialError::Refused | CredentialError::Throttled { .. } | CredentialError::Busy(_) => {
+                IssueError::NoSuchUser
+            }
         })
     }
 
@@ -309,5 +320,5 @@ pub(super) fn sign(
 ) -> Result<TokenResponse, SignError> {
     let access_token = SecretText::new(key.sign(typ, claims)?);
     counter!("mapae_tokens_issued_total").increment(1);
-    Ok(TokenResponse { access_token, expires_in: lifetime, scope, refresh_token: None })
+    Ok(TokenResponse { access_token, expires_in: lifetime, scope, refresh_token: None, device_token: None })
 }

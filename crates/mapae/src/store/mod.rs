@@ -23,6 +23,7 @@ mod pools;
 mod revocations;
 mod seen;
 mod sessions;
+mod throttle;
 mod tickets;
 mod users;
 mod watch;

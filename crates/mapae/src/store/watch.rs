@@ -103,8 +103,8 @@ impl Store {
     }
 
     /// Removes what no process needs any more: old rows of the log, sessions that expired a day ago, tickets, revocations
-    /// of what has expired, rows of the audit trail that were kept long enough. One node at a time does it, and the
-    /// others need not do it again.
+    /// of what has expired, counters of failures that are forgiven, rows of the audit trail that were kept long enough. One
+    /// node at a time does it, and the others need not do it again.
     async fn tidy(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<(), StoreError> {
         let now = self.now();
         if let Some(before) = audit_retention.and_then(|kept| now.checked_sub_signed(kept)) {
@@ -116,6 +116,7 @@ impl Store {
             tx.remove_sessions_expired_before(now - chrono::TimeDelta::days(1)).await?;
             tx.remove_tickets_expired_before(now).await?;
             tx.remove_revocations_expired_before(now).await?;
+            tx.remove_counters_expired_before(now).await?;
             tx.commit().await?;
         }
         self.load_revoked_tokens().await

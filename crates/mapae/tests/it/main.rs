@@ -60,6 +60,8 @@ mod signatures_refused;
 mod streams;
 mod taken_away;
 mod test_app;
+mod throttle;
+mod throttle_flood;
 mod ticket_races;
 mod tickets;
 mod tickets_in_browser;

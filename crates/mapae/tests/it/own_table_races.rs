@@ -129,7 +129,10 @@ async fn the_applications_writes_and_ours_wait_for_each_other_only_briefly() {
 /// Whichever comes first: once the account is disabled by an administrator, no session of it is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_sign_in_slips_past_a_disabling() {
-    let app = Arc::new(OwnApp::start().await);
+    // Of a disabled account every attempt is a failed one.
+    let unlimited =
+        Start { change: |builder| builder.settings(|settings| settings.throttle = None), ..Start::default() };
+    let app = Arc::new(OwnApp::start_with(unlimited).await);
     let admin = app.administrator().await;
     let disable = async |disabled: bool| {
         let request = app.request("PATCH", "/admin/users/id-ann").bearer_auth(&admin);

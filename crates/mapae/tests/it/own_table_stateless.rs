@@ -15,7 +15,7 @@ use sqlx::SqlitePool;
 
 use crate::forge::parts;
 use crate::own_app::{People, Person, able, hash};
-use crate::server::{PASSWORD, START, expect, problem, settings, text};
+use crate::server::{PASSWORD, START, expect, header, problem, settings, text};
 
 struct Scope;
 impl mapae::DeclaredScope for Scope {
@@ -157,4 +157,31 @@ async fn ids_are_the_applications_own() {
     let token = app.token("").await;
     assert_eq!(parts(&token).1["sub"], "car:42");
     assert_eq!(app.get("/active", &token).await.text().await.unwrap(), "ann");
+}
+
+/// In this process's memory, by names alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_guesses_is_slowed_down() {
+    let app = Stateless::start().await;
+    let guess = async |name: &str, password: &str| {
+        let form = [("username", name), ("password", password)];
+        app.client.post(format!("{}/token", app.url)).form(&form).send().await.unwrap()
+    };
+    for name in ["ann", "nobody"] {
+        let mut looked_at = 0;
+        for response in futures_util::future::join_all((0..64).map(|_| guess(name, "wrong"))).await {
+            match response.status().as_u16() {
+                401 => looked_at += 1,
+                429 => assert_eq!(header(&response, "retry-after"), "120"),
+                other => panic!("{other}"),
+            }
+        }
+        assert_eq!(looked_at, 10, "{name}");
+    }
+    assert_eq!(guess("ANN", PASSWORD).await.status(), 429);
+    for response in futures_util::future::join_all((0..64).map(|_| guess("bob", PASSWORD))).await {
+        assert_eq!(response.status(), 200);
+    }
+    app.clock.advance(120);
+    assert_eq!(guess("ann", PASSWORD).await.status(), 200);
 }

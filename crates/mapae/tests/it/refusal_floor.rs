@@ -39,6 +39,7 @@ async fn the_first_refusal_of_an_unknown_name_comes_as_late_as_any() {
     for costly in [Format::Argon2id, Format::Bcrypt2b] {
         let server = Server::start_with(|settings| {
             settings.passwords.write = costly;
+            settings.throttle = None;
             settings.passwords.argon2 = Argon2Params::new(64 * 1024, 4, 1).unwrap();
             settings.passwords.costs.bcrypt = Some(BcryptCost::new(12).unwrap());
         })

@@ -33,7 +33,8 @@ async fn a_name_or_an_address_in_any_form_signs_in() {
         );
         let token = expect(response, StatusCode::OK).await;
         let names: BTreeSet<&str> = token.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(names, BTreeSet::from(["access_token", "expires_in", "refresh_token", "scope", "token_type"]));
+        let fields = ["access_token", "device_token", "expires_in", "refresh_token", "scope", "token_type"];
+        assert_eq!(names, BTreeSet::from(fields));
         assert_eq!(
             (&token["token_type"], &token["expires_in"], &token["scope"]),
             (&json!("bearer"), &json!(900), &json!("me"))

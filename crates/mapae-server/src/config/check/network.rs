@@ -1,9 +1,11 @@
-//! Who may call from where.
+//! Who may call from where, and how often.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use mapae::domain::BaseUrl;
+use mapae::domain::throttle::Limit;
+use mapae::settings::ThrottleSettings;
 
 use super::Checker;
 use crate::config::listen::{Listen, Part};
@@ -61,6 +63,20 @@ impl Checker<'_> {
             }
         }
         networks
+    }
+
+    /// `None` if guessing is not slowed down.
+    pub(super) fn throttle(&self) -> Option<ThrottleSettings> {
+        if !matches!(self.get("throttle").value, Some(Value::Switch(true))) {
+            return None;
+        }
+        let limit =
+            |failures: &str, seconds: &str| Limit { failures: self.number(failures), seconds: self.number(seconds) };
+        Some(ThrottleSettings {
+            place: limit("throttle_failures", "throttle_seconds"),
+            account: limit("throttle_account_failures", "throttle_seconds"),
+            network: limit("throttle_network_failures", "throttle_network_seconds"),
+        })
     }
 }
 

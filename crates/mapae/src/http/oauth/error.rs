@@ -13,6 +13,9 @@ use crate::service::{IssueError, RevokeError, StoreError, TokenError};
 /// Seconds after which a busy service is worth asking again.
 const RETRY_SECONDS: u32 = 2;
 
+/// What the document says of a 429.
+pub(super) const THROTTLED: &str = "Too many failed attempts; `Retry-After` says when to try again.";
+
 /// An error of the standards' endpoints.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct OAuthError {
@@ -30,7 +33,7 @@ pub(in crate::http) struct OAuthError {
 #[schemars(rename = "OAuthError")]
 pub(super) struct ErrorBody {
     /// `invalid_request`, `invalid_client`, `invalid_grant`, `unauthorized_client`, `unsupported_grant_type`,
-    /// `invalid_scope`, `temporarily_unavailable` or `server_error`.
+    /// `invalid_scope`, `temporarily_unavailable` (with 429: too many failed attempts) or `server_error`.
     error: &'static str,
     /// A sentence for people.
     error_description: String,
@@ -66,6 +69,12 @@ impl OAuthError {
     fn unavailable(description: &str) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", description);
         Self { retry_after: Some(RETRY_SECONDS), ..error }
+    }
+
+    /// There were too many failed attempts. RFC 6749 has no word for that; the status tells it from a failure of ours.
+    fn throttled(description: String, retry_after: u32) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", description);
+        Self { retry_after: Some(retry_after), ..error }
     }
 
     fn internal(cause: &dyn std::error::Error) -> Self {
@@ -106,6 +115,7 @@ impl From<TokenError> for OAuthError {
             TokenError::UnauthorizedClient => Self::bad_request("unauthorized_client", description),
             TokenError::InvalidGrant(_) => Self::bad_request("invalid_grant", description),
             TokenError::InvalidScope(_) => Self::bad_request("invalid_scope", description),
+            TokenError::Throttled { retry_after } => Self::throttled(description, retry_after),
             TokenError::Busy(_) => Self::unavailable("Too many sign-ins are waiting. Try again in a moment."),
             TokenError::Issue(IssueError::Store(error)) => error.into(),
             TokenError::Issue(error @ (IssueError::NoSuchUser | IssueError::Sign(_))) => Self::internal(&error),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 
-use super::error::{ErrorBody, OAuthError};
+use super::error::{ErrorBody, OAuthError, THROTTLED};
 use super::form::OAuthForm;
 use crate::Service;
 use crate::domain::GrantType;
@@ -77,6 +77,7 @@ pub(super) fn router() -> ApiRouter<Service> {
                     response.description("What was shown is not good.")
                 })
                 .response_with::<401, Json<ErrorBody>, _>(|response| response.description("The client is not known."))
+                .response_with::<429, Json<ErrorBody>, _>(|response| response.description(THROTTLED))
         }),
     )
 }

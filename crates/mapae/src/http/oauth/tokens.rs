@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::error::{ErrorBody, OAuthError};
+use super::error::{ErrorBody, OAuthError, THROTTLED};
 use super::form::OAuthForm;
 use crate::Service;
 use crate::domain::{SecretText, Source};
@@ -111,6 +111,7 @@ pub(super) fn router() -> ApiRouter<Service> {
                     .response_with::<401, Json<ErrorBody>, _>(|response| {
                         response.description("The client is not known, or public.")
                     })
+                    .response_with::<429, Json<ErrorBody>, _>(|response| response.description(THROTTLED))
             }),
         )
         .api_route(
@@ -124,6 +125,7 @@ pub(super) fn router() -> ApiRouter<Service> {
                     .response_with::<400, Json<ErrorBody>, _>(|response| {
                         response.description("It is another client's.")
                     })
+                    .response_with::<429, Json<ErrorBody>, _>(|response| response.description(THROTTLED))
             }),
         )
 }

@@ -17,7 +17,12 @@ use crate::http::sent_from::{Asker, SentFrom};
 use crate::http::sessions::{SessionId, SessionPath};
 use crate::http::verify::{self, Required};
 
-impl OperationInput for SentFrom {}
+/// Of sign-ins and refreshes alone.
+impl OperationInput for SentFrom {
+    fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
+        vec![error_response(ctx, ErrorCode::TooManyAttempts, "Too many failed attempts; see `Retry-After`.")]
+    }
+}
 impl OperationInput for Asker {}
 
 impl OperationInput for TokenForm {

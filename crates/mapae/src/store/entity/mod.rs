@@ -10,5 +10,6 @@ pub(super) mod revocation;
 pub(super) mod session;
 pub(super) mod shared_account;
 pub(super) mod signing_key;
+pub(super) mod throttle;
 pub(super) mod ticket;
 pub(super) mod user;

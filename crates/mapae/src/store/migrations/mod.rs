@@ -6,6 +6,7 @@ mod m0002_clients;
 mod m0003_ticket;
 mod m0004_shared_accounts;
 mod m0005_audit;
+mod m0006_throttle;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sea_orm_migration::sea_query::{Alias, DynIden, IntoIden};
@@ -22,6 +23,7 @@ fn all() -> Vec<Migration> {
         Migration { name: "m0003_ticket", statements: m0003_ticket::statements },
         Migration { name: "m0004_shared_accounts", statements: m0004_shared_accounts::statements },
         Migration { name: "m0005_audit", statements: m0005_audit::statements },
+        Migration { name: "m0006_throttle", statements: m0006_throttle::statements },
     ]
 }
 

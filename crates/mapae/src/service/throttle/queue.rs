@@ -1,0 +1,375 @@
+//! Attempts wait here to be counted: those that come together are counted in one transaction.
+//!
+//! Where a counter is full only because attempts are under way that may yet turn out right, the next one waits for
+//! them. So sign-ins with the right password are never refused, however many come at once.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use mapae_verify::Clock;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Duration, Instant};
+
+use super::ThrottleError;
+use crate::domain::throttle::{Attempt, CounterId, Counters, Counting, Forgiven, Full, Share, count, forgive};
+use crate::store::{Store, StoreError, now_utc};
+
+/// As many attempts are counted in one transaction, and as many taken back.
+const MOST_AT_ONCE: usize = 128;
+/// As many wait for one counter; the next one is refused.
+const MOST_WAITING: usize = 256;
+/// What is taken back waits so long for an attempt that takes it along into its transaction.
+const LINGER: Duration = Duration::from_millis(50);
+/// Counters in memory are looked through for forgiven ones when there are so many more.
+const MEMORY_STEP: usize = 4_096;
+
+pub(super) struct Queue {
+    /// Where counters are; in this process's memory where there is no database.
+    store: Option<Store>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// Something was queued while the queue is worked on.
+    news: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    attempts: VecDeque<Waiting>,
+    forgiven: VecDeque<Taken>,
+    running: bool,
+    /// The counters on which attempts are under way.
+    under_way: HashMap<CounterId, UnderWay>,
+    memory: Counters,
+    /// How many counters in memory make a look through them worthwhile.
+    memory_full: usize,
+}
+
+struct Waiting {
+    attempt: Attempt,
+    answer: oneshot::Sender<Result<Counted, ThrottleError>>,
+}
+
+/// An attempt that was counted, as long as its outcome is open. Whoever goes away leaves a failure.
+struct Counted {
+    counting: Counting,
+    queue: Arc<Queue>,
+    is_over: bool,
+}
+
+struct Taken {
+    forgiven: Forgiven,
+    /// Told when it is written.
+    done: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    attempts: usize,
+    waiting: VecDeque<Waiting>,
+}
+
+/// Lets one attempt be made. Dropped, it counts as a failure.
+pub(in crate::service) struct Permit {
+    counted: Option<Counted>,
+    /// From where the subject is known if the attempt succeeds.
+    place: Option<CounterId>,
+}
+
+impl Permit {
+    /// Where nothing is counted.
+    pub(super) fn free() -> Self {
+        Self { counted: None, place: None }
+    }
+
+    /// The secret was right.
+    pub(in crate::service) async fn accepted(self) {
+        let Some(counted) = self.counted else { return };
+        let own = counted.counting.shares.first().map(|share| share.counter);
+        // A place that is known from now on is worth waiting for: else a restart could forget it.
+        let is_news = self.place.is_some() && self.place == own && !counted.counting.is_known;
+        let (done, written) = oneshot::channel();
+        counted.forgive(self.place, is_news.then_some(done));
+        if is_news {
+            // Not written: the next sign-in does it.
+            let _ = written.await;
+        }
+    }
+
+    /// The secret was not looked at.
+    pub(in crate::service) fn unused(self) {
+        if let Some(counted) = self.counted {
+            counted.forgive(None, None);
+        }
+    }
+}
+
+impl Counted {
+    fn forgive(mut self, known: Option<CounterId>, done: Option<oneshot::Sender<()>>) {
+        self.is_over = true;
+        let shares = std::mem::take(&mut self.counting.shares);
+        let mut state = self.queue.state();
+        // First what sets the counters right, so that whoever waited for that finds them so.
+        state.forgiven.push_back(Taken { forgiven: Forgiven { shares: shares.clone(), known }, done });
+        state.leave(&shares, true);
+        self.queue.wake(state);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut state = self.queue.state();
+            state.leave(&self.counting.shares, false);
+            self.queue.wake(state);
+        }
+    }
+}
+
+impl State {
+    /// An attempt is over. If it is taken back, one that waited for its place is counted next; if it was the last one
+    /// under way, nobody has anything to wait for.
+    fn leave(&mut self, shares: &[Share], is_taken_back: bool) {
+        for share in shares {
+            let Some(under_way) = self.under_way.get_mut(&share.counter) else { continue };
+            under_way.attempts -= 1;
+            if under_way.attempts == 0 {
+                let over = self.under_way.remove(&share.counter).unwrap_or_default();
+                self.attempts.extend(over.waiting);
+            } else if is_taken_back {
+                under_way.waiting.retain(|waiting| !waiting.answer.is_closed());
+                self.attempts.extend(under_way.waiting.pop_front());
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.attempts.is_empty() && self.forgiven.is_empty()
+    }
+
+    /// Whether somebody waits for what is queued.
+    fn is_awaited(&self) -> bool {
+        !self.attempts.is_empty() || self.forgiven.iter().any(|taken| taken.done.is_some())
+    }
+
+    fn next_batch(&mut self) -> (Vec<Taken>, Vec<Waiting>) {
+        let (taken, waiting) = (self.forgiven.len().min(MOST_AT_ONCE), self.attempts.len().min(MOST_AT_ONCE));
+        (self.forgiven.drain(..taken).collect(), self.attempts.drain(..waiting).collect())
+    }
+
+    /// Whether room on this counter is about to be made.
+    fn is_forgiven_soon(&self, counter: CounterId) -> bool {
+        self.forgiven.iter().any(|taken| taken.forgiven.shares.iter().any(|share| share.counter == counter))
+    }
+
+    /// Lets an attempt that found counters full wait for those under way, if there is hope; else gives it back.
+    fn keep_waiting(&mut self, full: &Full, waiting: Waiting) -> Result<(), Waiting> {
+        let hopeless =
+            |counter: &&CounterId| !self.under_way.contains_key(counter) && !self.is_forgiven_soon(**counter);
+        if full.counters.iter().any(|counter| hopeless(&counter)) {
+            return Err(waiting);
+        }
+        match full.counters.iter().find(|counter| self.under_way.contains_key(counter)) {
+            Some(counter) => {
+                let under_way = self.under_way.entry(*counter).or_default();
+                if under_way.waiting.len() >= MOST_WAITING {
+                    return Err(waiting);
+                }
+                under_way.waiting.push_back(waiting);
+            }
+            None => self.attempts.push_back(waiting),
+        }
+        Ok(())
+    }
+}
+
+impl Queue {
+    pub(super) fn new(store: Option<Store>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { store, clock, state: Mutex::default(), news: Notify::new() })
+    }
+
+    /// Counts an attempt. `place` is from where its subject is known if it succeeds.
+    pub(super) async fn count(
+        self: &Arc<Self>,
+        attempt: Attempt,
+        place: Option<CounterId>,
+    ) -> Result<Permit, ThrottleError> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Waiting { attempt, answer });
+        // It is always answered, unless the process ends.
+        let counted = answered.await.map_err(|_| StoreError::foreign("attempts are not counted any more"))?;
+        Ok(Permit { counted: Some(counted?), place })
+    }
+
+    fn enqueue(self: &Arc<Self>, waiting: Waiting) {
+        let mut state = self.state();
+        state.attempts.push_back(waiting);
+        self.wake(state);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that what is queued is done.
+    fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.is_empty() {
+            return;
+        }
+        if state.running {
+            self.news.notify_one();
+        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            state.running = true;
+            runtime.spawn(Arc::clone(self).run());
+        }
+    }
+
+    /// Counts what is queued until nothing is left.
+    async fn run(self: Arc<Self>) {
+        let mut running = Running { queue: &self, is_over: false };
+        loop {
+            let until = Instant::now() + LINGER;
+            while !self.state().is_awaited() {
+                if tokio::time::timeout_at(until, self.news.notified()).await.is_err() {
+                    break;
+                }
+            }
+            let (taken, waiting) = self.state().next_batch();
+            self.do_batch(taken, waiting).await;
+            let mut state = self.state();
+            if state.is_empty() {
+                (state.running, running.is_over) = (false, true);
+                return;
+            }
+        }
+    }
+
+    async fn do_batch(self: &Arc<Self>, taken: Vec<Taken>, waiting: Vec<Waiting>) {
+        let waiting: Vec<_> = waiting.into_iter().filter(|waiting| !waiting.answer.is_closed()).collect();
+        let (forgiven, done): (Vec<_>, Vec<_>) = taken.into_iter().map(|taken| (taken.forgiven, taken.done)).unzip();
+        let attempts: Vec<_> = waiting.iter().map(|waiting| waiting.attempt.clone()).collect();
+        match self.apply(&forgiven, &attempts).await {
+            Ok(outcomes) => self.answer(waiting.into_iter().zip(outcomes)),
+            Err(error) => {
+                // Perhaps another node's transaction waited for this one: each for itself, then.
+                tracing::warn!(%error, "attempts could not be counted together");
+                if let Err(error) = self.apply(&forgiven, &[]).await {
+                    tracing::warn!(%error, "attempts that were right could not be taken back: they count as failed");
+                }
+                for one in waiting {
+                    match self.apply(&[], std::slice::from_ref(&one.attempt)).await {
+                        Ok(outcomes) => self.answer(std::iter::once(one).zip(outcomes)),
+                        // Nobody waits any more: nobody needs to know.
+                        Err(error) => _ = one.answer.send(Err(error.into())),
+                    }
+                }
+            }
+        }
+        for done in done.into_iter().flatten() {
+            // As above.
+            let _ = done.send(());
+        }
+    }
+
+    /// Tells each attempt what came of it.
+    fn answer(self: &Arc<Self>, outcomes: impl Iterator<Item = (Waiting, Result<Counting, Full>)>) {
+        let mut answers = Vec::new();
+        let mut state = self.state();
+        let mut refused = Vec::new();
+        for (waiting, outcome) in outcomes {
+            match outcome {
+                Ok(counting) => {
+                    for share in &counting.shares {
+                        state.under_way.entry(share.counter).or_default().attempts += 1;
+                    }
+                    answers.push((waiting.answer, Ok(counting)));
+                }
+                Err(full) => refused.push((waiting, full)),
+            }
+        }
+        for (waiting, full) in refused {
+            if let Err(waiting) = state.keep_waiting(&full, waiting) {
+                answers.push((waiting.answer, Err(full)));
+            }
+        }
+        // What nobody takes is over at once, and asks for the state.
+        drop(state);
+        for (answer, outcome) in answers {
+            let counted = outcome.map(|counting| Counted { counting, queue: Arc::clone(self), is_over: false });
+            // Whoever has gone away leaves a failure.
+            let _ = answer.send(counted.map_err(ThrottleError::from));
+        }
+    }
+
+    /// Takes back what was right, then counts what comes.
+    async fn apply(
+        &self,
+        forgiven: &[Forgiven],
+        attempts: &[Attempt],
+    ) -> Result<Vec<Result<Counting, Full>>, StoreError> {
+        let now = now_utc(self.clock.as_ref());
+        let Some(store) = &self.store else {
+            let mut state = self.state();
+            let outcomes = change(&mut state.memory, forgiven, attempts, now);
+            if state.memory.len() > state.memory_full {
+                state.memory.retain(|_, counter| now < counter.expires_at());
+                state.memory_full = state.memory.len() + MEMORY_STEP;
+            }
+            return Ok(outcomes);
+        };
+        // The counters of single places first, then those that many places have in common, which whoever is known does
+        // not touch. A counter is always of one kind, so every transaction locks them in the same order.
+        let mut own: BTreeSet<_> = attempts.iter().map(|attempt| attempt.own.counter).collect();
+        own.extend(
+            forgiven.iter().flat_map(|one| one.shares.first().map(|share| share.counter).into_iter().chain(one.known)),
+        );
+        if own.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tx = store.begin().await?;
+        let mut before = tx.counters(&own).await?;
+        let is_stranger = |attempt: &&Attempt| before.get(&attempt.own.counter).is_none_or(|own| !own.is_known(now));
+        let mut common: BTreeSet<_> = attempts
+            .iter()
+            .filter(is_stranger)
+            .flat_map(|attempt| &attempt.unless_known)
+            .map(|share| share.counter)
+            .collect();
+        common.extend(forgiven.iter().flat_map(|one| one.shares.iter().skip(1).map(|share| share.counter)));
+        before.extend(tx.counters(&common).await?);
+        let mut counters = before.clone();
+        let outcomes = change(&mut counters, forgiven, attempts, now);
+        counters.retain(|id, counter| before.get(id) != Some(counter));
+        if !counters.is_empty() {
+            tx.set_counters(&counters).await?;
+            tx.commit().await?;
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Lets the next attempt start anew what a panic has ended.
+struct Running<'a> {
+    queue: &'a Queue,
+    is_over: bool,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.queue.state().running = false;
+        }
+    }
+}
+
+fn change(
+    counters: &mut Counters,
+    forgiven: &[Forgiven],
+    attempts: &[Attempt],
+    now: DateTime<Utc>,
+) -> Vec<Result<Counting, Full>> {
+    for one in forgiven {
+        forgive(one, counters, now);
+    }
+    attempts.iter().map(|attempt| count(attempt, counters, now)).collect()
+}
