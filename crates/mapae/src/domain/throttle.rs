@@ -255,8 +255,8 @@ impl Full {
 pub struct Forgiven {
     /// From these.
     pub shares: Vec<Share>,
-    /// The place from where the subject is known from now on.
-    pub known: Option<CounterId>,
+    /// The place from where the subject is known, and when it was right there.
+    pub known: Option<(CounterId, DateTime<Utc>)>,
 }
 
 /// Counters, as read and as they are to be written. What is missing has no failures.
@@ -295,8 +295,8 @@ pub fn forgive(forgiven: &Forgiven, counters: &mut Counters, now: DateTime<Utc>)
         let counter = counters.entry(share.counter).or_insert(Counter::new(now));
         counter.clear_at -= share.limit.each();
     }
-    if let Some(known) = forgiven.known {
-        counters.entry(known).or_insert(Counter::new(now)).known_until = Some(now + KNOWN_FOR);
+    if let Some((known, since)) = forgiven.known {
+        counters.entry(known).or_insert(Counter::new(now)).known_until = Some(since + KNOWN_FOR);
     }
 }
 

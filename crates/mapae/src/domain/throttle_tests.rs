@@ -51,7 +51,7 @@ fn a_known_place_is_not_touched_by_strangers() {
     let mut counters = Counters::new();
     let right = count(&attempt(1), &mut counters, at(0)).unwrap();
     assert!(!right.is_known && right.shares.len() == 2);
-    let known = Some(CounterId([1; 16]));
+    let known = Some((CounterId([1; 16]), at(0)));
     forgive(&Forgiven { shares: right.shares, known }, &mut counters, at(0));
     for stranger in 2..7 {
         count(&attempt(stranger), &mut counters, at(0)).unwrap();

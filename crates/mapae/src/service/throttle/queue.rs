@@ -105,9 +105,10 @@ impl Permit {
 }
 
 impl Counted {
-    fn forgive(mut self, known: Option<CounterId>, done: Option<oneshot::Sender<()>>) {
+    fn forgive(mut self, place: Option<CounterId>, done: Option<oneshot::Sender<()>>) {
         self.is_over = true;
         let shares = std::mem::take(&mut self.counting.shares);
+        let known = place.map(|place| (place, now_utc(self.queue.clock.as_ref())));
         let mut state = self.queue.state();
         // First what sets the counters right, so that whoever waited for that finds them so.
         state.forgiven.push_back(Taken { forgiven: Forgiven { shares: shares.clone(), known }, done });
@@ -320,9 +321,9 @@ impl Queue {
         // The counters of single places first, then those that many places have in common, which whoever is known does
         // not touch. A counter is always of one kind, so every transaction locks them in the same order.
         let mut own: BTreeSet<_> = attempts.iter().map(|attempt| attempt.own.counter).collect();
-        own.extend(
-            forgiven.iter().flat_map(|one| one.shares.first().map(|share| share.counter).into_iter().chain(one.known)),
-        );
+        own.extend(forgiven.iter().flat_map(|one| {
+            one.shares.first().map(|share| share.counter).into_iter().chain(one.known.map(|(place, _)| place))
+        }));
         if own.is_empty() {
             return Ok(Vec::new());
         }
