@@ -103,7 +103,9 @@ async fn a_first_start_takes_the_key_that_it_is_given() {
     for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["db", "migrate"]] {
         let refused = home.run(arguments, &keyless);
         assert_eq!((refused.status, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
-        for part in ["master key is not given", "every node needs the same", "mapae secret generate", "MAPAE_MASTER_KEY"] {
+        for part in
+            ["master key is not given", "every node needs the same", "mapae secret generate", "MAPAE_MASTER_KEY"]
+        {
             assert!(refused.stderr.contains(part), "{refused:?}");
         }
     }
@@ -151,7 +153,8 @@ async fn what_one_node_does_the_other_sees() {
         if round >= 3 {
             assert!(database.cut("mapae listen").await > 0, "both listen");
         }
-        let answer = client.post(format!("{}/users/signout", one.url)).bearer_auth(&leaving).send().await.expect("an answer");
+        let answer =
+            client.post(format!("{}/users/signout", one.url)).bearer_auth(&leaving).send().await.expect("an answer");
         assert_eq!(answer.status(), 204);
         took.push((round, "signed out", until(&other, &leaving, 401).await));
         assert_eq!(other.status(&client, "/users/me", &staying).await, 200);

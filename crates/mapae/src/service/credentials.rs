@@ -86,9 +86,7 @@ impl Service {
                 let device_token = self.0.throttle.device_token(name, sender, self.ids());
                 (self.0.throttle.guess(Guess::SignIn { name, sender }).await, device_token)
             }
-            Claimant::Account(principal) => {
-                (self.0.throttle.guess(Guess::Session(&principal.session.id)).await, None)
-            }
+            Claimant::Account(principal) => (self.0.throttle.guess(Guess::Session(&principal.session.id)).await, None),
         };
         if let Err(ThrottleError::Throttled { .. }) = permit {
             self.note(Entry::new(event, &by).maybe_user(user).detail("reason", "throttled")).await;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::credentials::{self, Claimant, CredentialError, Proven};
 use super::{By, PoolBusy, Service};
 use crate::domain::audit::{Actor, Entry, Event, Who};
-use crate::domain::{Client, Device, GrantType, RefreshState, SecretText, Sender, Session, Source, User, UserId};
+use crate::domain::{Client, Device, GrantType, RefreshState, SecretText, Sender, Session, User, UserId};
 use crate::store::{StoreError, Tx};
 
 /// What a sign-in gives (RFC 6749 §5.1).

@@ -19,10 +19,12 @@ impl Store {
     /// The pools of connections.
     pub fn pools(&self) -> [Pool; 3] {
         let connections = &self.0.connections;
-        [("read", &connections.read), ("write", &connections.write), ("watch", &connections.watch)].map(|(name, connection)| {
-            let (open, idle) = count(connection);
-            Pool { name, open, idle: u32::try_from(idle).unwrap_or(u32::MAX) }
-        })
+        [("read", &connections.read), ("write", &connections.write), ("watch", &connections.watch)].map(
+            |(name, connection)| {
+                let (open, idle) = count(connection);
+                Pool { name, open, idle: u32::try_from(idle).unwrap_or(u32::MAX) }
+            },
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mapae::domain::throttle::Limit;
 use mapae::domain::{SecretText, Sender, Source};
-use mapae::service::SignInError;
+use mapae::service::{By, SignInError};
 use mapae_verify::Scopes;
 use reqwest::{Response, StatusCode};
 use sea_orm::{ConnectionTrait, Database, Statement};
@@ -360,7 +360,7 @@ async fn typed_secrets_are_passwords_of_clients() {
     let server = behind_proxy().await;
     let mut typed = oauth::new_client("typed", mapae::domain::ClientType::Confidential, "client_credentials", "items");
     typed.secret = Some(oauth::secret("typed by somebody in 2026"));
-    server.mapae.add_client(typed, None).await.unwrap();
+    server.mapae.add_client(typed, By::System).await.unwrap();
     let ask = async |from: &str, secret: &str| {
         let request = server.post("/oauth2/token").form(&[("grant_type", "client_credentials")]);
         let request = request.basic_auth("typed", Some(secret)).header("x-forwarded-for", from.to_owned());
@@ -378,7 +378,7 @@ async fn typed_secrets_are_passwords_of_clients() {
 
     // In HTTP Basic this one can be read in two ways. Sent in either, it is right, and no failure.
     let odd = Some(oauth::secret("100%41+typed in 2026"));
-    server.mapae.rotate_client_secret("typed", odd, None).await.unwrap();
+    server.mapae.rotate_client_secret("typed", odd, By::System).await.unwrap();
     for number in 0..12 {
         for sent in ["100%41+typed in 2026", "100%2541%2Btyped+in+2026"] {
             assert_eq!(ask(HOME, sent).await, 200, "{number} {sent}");

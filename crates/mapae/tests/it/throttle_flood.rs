@@ -9,7 +9,7 @@ use axum::Router;
 use axum::routing::get;
 use mapae::CurrentUser;
 use mapae::domain::{ClientType, SecretText};
-use mapae::service::SignInError;
+use mapae::service::{By, SignInError};
 use mapae_verify::Scopes;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::json;
@@ -78,7 +78,7 @@ impl Target {
         server.sign_up("ann").await;
         let mut typed = oauth::new_client("typed", ClientType::Confidential, "client_credentials", "items");
         typed.secret = Some(oauth::secret(TYPED));
-        server.mapae.add_client(typed, None).await.unwrap();
+        server.mapae.add_client(typed, By::System).await.unwrap();
         oauth::confidential(&server, "made", "client_credentials", "items").await;
         let stolen = server.sign_in("ann").await;
 
