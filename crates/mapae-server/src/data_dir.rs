@@ -91,9 +91,16 @@ pub(crate) fn find_key(config: &Config) -> Result<Option<MasterKey>, String> {
     if let Some(given) = &config.master_key {
         return to_key(given).map(Some);
     }
-    let path = key_path(config);
+    read_key(&key_path(config))
+}
+
+/// The master key in this file, if there is one.
+///
+/// # Errors
+/// A sentence, if there is one that cannot be used.
+pub(crate) fn read_key(path: &Path) -> Result<Option<MasterKey>, String> {
     let shown = path.display();
-    match fs::metadata(&path) {
+    match fs::metadata(path) {
         Ok(metadata) if metadata.mode() & 0o077 != 0 => {
             tracing::warn!("the master key {shown} can be read by other users of this machine: chmod 600 {shown}");
         }
@@ -101,7 +108,7 @@ pub(crate) fn find_key(config: &Config) -> Result<Option<MasterKey>, String> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("The master key {shown} cannot be read: {}.", reason(&error))),
     }
-    let text = read_secret(&path)
+    let text = read_secret(path)
         .map_err(|reason| format!("The master key {shown} {reason}; put it right, or restore it from the backup."))?;
     to_key(&text).map(Some).map_err(|_| {
         format!("The master key {shown} is shorter than 32 bytes, so it is not what was made here; restore it from the backup.")
@@ -237,11 +244,11 @@ fn make_database(path: &Path, made: &mut Made) -> Result<(), String> {
     }
 }
 
-fn private_file(path: &Path) -> io::Result<File> {
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn to_key(text: &SecretText) -> Result<MasterKey, String> {
+pub(crate) fn to_key(text: &SecretText) -> Result<MasterKey, String> {
     MasterKey::new(text.expose().as_bytes().to_vec()).map_err(|error| format!("{error}."))
 }
 

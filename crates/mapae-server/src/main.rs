@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod data_dir;
+mod key_file;
 mod listener;
 mod metrics;
 mod service;

@@ -16,6 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use crate::commands::{Failure, sentence};
 use crate::config::{Config, Database};
 use crate::data_dir::{self, DatabaseFile, Made};
+use crate::key_file;
 use crate::start_lock::StartLock;
 
 /// What stays as it is in the path of a database URL.
@@ -47,6 +48,8 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
     let mut settings = Settings::new(base_url);
     settings.audience = config.audience.clone();
     settings.signing = config.signing.clone();
+    settings.old_secret_keys = config.old_secret_keys.clone();
+    settings.key_rotation = config.key_rotation;
     settings.access_token_lifetime = config.access_token_lifetime;
     settings.session_idle = config.session_idle;
     settings.session_lifetime = config.session_lifetime;
@@ -93,6 +96,7 @@ pub(crate) fn password_context(config: &Config) -> Context {
 /// A sentence that says what to do; nothing is left behind then. Whoever gives up later closes the store and then drops
 /// what was made: SQLite would tidy up by name, and by then the name may be another start's.
 pub(crate) async fn start(config: &Config, base_url: BaseUrl) -> Result<(Mapae, Made), Failure> {
+    settle_key(config).await?;
     let (key, made) = data_dir::prepare(config, async || needs_tables(config, false).await, &SystemRng).await?;
     let migrate = if config.migrate { Migrate::Apply } else { Migrate::Never };
     let store = Store::open(database(config), false, migrate, clock()).await.map_err(sentence)?;
@@ -103,6 +107,19 @@ pub(crate) async fn start(config: &Config, base_url: BaseUrl) -> Result<(Mapae, 
             Err(sentence(error))
         }
     }
+}
+
+/// Ends a rotation of the master key that was cut off, if there was one.
+async fn settle_key(config: &Config) -> Result<(), Failure> {
+    if !key_file::is_unsettled(config) || data_dir::database_file(config)? == DatabaseFile::New {
+        return Ok(());
+    }
+    let store = Store::open(database(config), false, Migrate::Never, clock()).await;
+    // Whatever is wrong with it is said by the start itself.
+    let Ok(store) = store else { return Ok(()) };
+    let settled = key_file::settle(config, &store).await;
+    store.close().await;
+    settled
 }
 
 /// Starts the service for a command that works on the database of a server, which may be running.
@@ -123,6 +140,7 @@ pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
     }
     // Before the key, so that another program's database is called that, and not one without a key.
     let store = Store::open(database(config), false, Migrate::Never, clock()).await.map_err(sentence)?;
+    key_file::settle(config, &store).await?;
     let key = data_dir::find_key(config)?.ok_or_else(|| data_dir::key_is_missing(config))?;
     let base_url = config.base_url(config.listen.port);
     Mapae::attach(store, settings(config, base_url), key, clock()).await.map_err(sentence)

@@ -1,5 +1,7 @@
 //! The few DER structures that hold public keys (RFC 5280 §4.1.2.7, RFC 8017 §A.1.1, RFC 5480, RFC 8410).
 
+use crate::Algorithm;
+
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OID: u8 = 0x06;
@@ -61,6 +63,41 @@ pub(crate) fn rsa_public_key(der: &[u8]) -> Option<PublicKey<'_>> {
     let (n, e) = (outer.read_positive()?, outer.read_positive()?);
     outer.end()?;
     Some(PublicKey::Rsa { n, e })
+}
+
+/// The kind of private key that a PKCS#8 structure holds (RFC 5208 §5, RFC 5958 §2): the algorithm that such keys sign
+/// with here. `None` for other kinds.
+pub(crate) fn private_key_algorithm(der: &[u8]) -> Option<Algorithm> {
+    let mut outer = sequence(der)?;
+    outer.read(INTEGER)?;
+    let mut algorithm = Reader(outer.read(SEQUENCE)?);
+    match algorithm.read(OID)? {
+        RSA_ENCRYPTION => Some(Algorithm::RS256),
+        ED25519 => Some(Algorithm::EdDSA),
+        EC_PUBLIC_KEY => {
+            let named = algorithm.read(OID)?;
+            let (_, curve) = CURVES.into_iter().find(|(oid, _)| *oid == named)?;
+            Some(ec_algorithm(curve))
+        }
+        _ => None,
+    }
+}
+
+/// The algorithm of a public key, as far as its kind decides it; RSA keys are for RS256.
+pub(crate) fn public_key_algorithm(key: &PublicKey<'_>) -> Algorithm {
+    match key {
+        PublicKey::Rsa { .. } => Algorithm::RS256,
+        PublicKey::Ed25519(_) => Algorithm::EdDSA,
+        PublicKey::Ec { curve, .. } => ec_algorithm(curve),
+    }
+}
+
+fn ec_algorithm(curve: &str) -> Algorithm {
+    match curve {
+        "P-384" => Algorithm::ES384,
+        "P-521" => Algorithm::ES512,
+        _ => Algorithm::ES256,
+    }
 }
 
 /// True for a DER sequence of two or more elements that begins as keys and certificates do.

@@ -137,6 +137,9 @@ pub enum KeyError {
     /// The DER structure is not a key of the expected kind.
     #[error("not a DER key of the expected kind")]
     Der,
+    /// The text is not a JWK.
+    #[error("not a JSON Web Key")]
+    Json,
     /// Two keys of one set have the same `kid`.
     #[error("two keys have the same `kid`")]
     DuplicateKid,

@@ -67,8 +67,7 @@ pub fn verify_jws(token: &str, keys: &KeySet, max_length: usize) -> Result<Verif
     }
     let segments = Segments::split(token)?;
     let header = Header::decode(segments.header)?;
-    let key = keys.select(header.kid.as_deref(), header.alg)?;
-    segments.check_signature(key)?;
+    keys.signer(header.kid.as_deref(), header.alg, |key| segments.check_signature(key))?;
     let payload =
         base64::decode(segments.payload.as_bytes()).ok_or(VerifyError::Malformed("the payload is not base64url"))?;
     Ok(VerifiedJws { header, payload })

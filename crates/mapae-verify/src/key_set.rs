@@ -88,18 +88,32 @@ impl KeySet {
         }
     }
 
-    /// The key that a token with this header must be signed by. Without a `kid`, exactly one key may apply.
-    pub(crate) fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Arc<VerificationKey>, VerifyError> {
+    /// The key of a token with this header, once `is_signer` has found that it signed the token. A `kid` names the key.
+    /// Without one exactly one key may apply; or, where one secret takes another's place, any of the shared secrets
+    /// without an id, whose tokens name none.
+    pub(crate) fn signer(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        is_signer: impl Fn(&Arc<VerificationKey>) -> Result<(), VerifyError>,
+    ) -> Result<&Arc<VerificationKey>, VerifyError> {
         let mut fitting = self.keys.iter().filter(|key| key.algorithm() == algorithm);
         let key = match (kid, self.get(kid)) {
             (_, Some(key)) => key,
             (Some(_), None) => return Err(VerifyError::unknown_key(kid)),
-            (None, None) => match (fitting.next(), fitting.next()) {
+            (None, None) => match (fitting.clone().next(), fitting.clone().nth(1)) {
                 (Some(only), None) => only,
+                (Some(_), Some(_)) if fitting.clone().all(|key| key.is_unnamed_secret()) => {
+                    return fitting.find(|key| is_signer(key).is_ok()).ok_or(VerifyError::BadSignature);
+                }
                 _ => return Err(VerifyError::unknown_key(None)),
             },
         };
-        if key.algorithm() == algorithm { Ok(key) } else { Err(VerifyError::AlgorithmMismatch) }
+        if key.algorithm() != algorithm {
+            return Err(VerifyError::AlgorithmMismatch);
+        }
+        is_signer(key)?;
+        Ok(key)
     }
 
     /// The keys, in the order in which they were given.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm};
 use aws_lc_rs::{digest, hmac};
 use zeroize::Zeroizing;
@@ -155,6 +156,11 @@ impl VerificationKey {
         self
     }
 
+    /// A shared secret whose tokens name no key.
+    pub(crate) const fn is_unnamed_secret(&self) -> bool {
+        matches!(self.material, Material::Hmac(_)) && self.kid.is_none()
+    }
+
     pub(crate) const fn hmac_key(&self) -> Option<&Arc<hmac::Key>> {
         match &self.material {
             Material::Hmac(key) => Some(key),
@@ -172,6 +178,18 @@ impl VerificationKey {
     #[must_use]
     pub const fn jwk(&self) -> Option<&Jwk> {
         self.public.as_ref()
+    }
+
+    /// The public key as PEM (`PUBLIC KEY`, RFC 5280 §4.1.2.7); `None` for a shared secret.
+    #[must_use]
+    pub fn to_pem(&self) -> Option<String> {
+        match &self.material {
+            Material::Hmac(_) => None,
+            Material::Public(key) => {
+                let der: PublicKeyX509Der<'_> = key.as_der().ok()?;
+                Some(pem::encode("PUBLIC KEY", der.as_ref()))
+            }
+        }
     }
 
     /// True when both verify exactly the same signatures, whatever their ids.

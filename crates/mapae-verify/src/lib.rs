@@ -53,6 +53,7 @@ pub mod inspect;
 mod json;
 mod jwk;
 mod jws;
+mod key_file;
 mod key_set;
 mod keys;
 mod known_headers;

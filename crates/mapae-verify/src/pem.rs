@@ -28,6 +28,21 @@ pub(crate) fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError>
     Ok((label, Zeroizing::new(der)))
 }
 
+/// A block of this label, in lines of 64 characters (RFC 7468 §3).
+pub(crate) fn encode(label: &str, content: &[u8]) -> String {
+    let base64 = base64_simd::STANDARD.encode_to_string(content);
+    let mut text = format!("{BEGIN}{label}{DASHES}\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at_checked(64).unwrap_or((rest, ""));
+        text.push_str(line);
+        text.push('\n');
+        rest = more;
+    }
+    text.push_str(&format!("{END}{label}{DASHES}\n"));
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,20 +22,20 @@ pub struct SigningKey {
     verification: VerificationKey,
 }
 
-enum Pair {
+pub(crate) enum Pair {
     Hmac(Arc<hmac::Key>),
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
-enum Family {
+pub(crate) enum Family {
     Rsa(&'static dyn RsaEncoding),
     Ec(&'static EcdsaSigningAlgorithm, &'static str),
     Ed25519,
 }
 
-fn family(algorithm: Algorithm) -> Result<Family, KeyError> {
+pub(crate) fn family(algorithm: Algorithm) -> Result<Family, KeyError> {
     Ok(match algorithm {
         Algorithm::RS256 => Family::Rsa(&signature::RSA_PKCS1_SHA256),
         Algorithm::RS384 => Family::Rsa(&signature::RSA_PKCS1_SHA384),
@@ -127,7 +127,7 @@ impl SigningKey {
         Self::from_pair(algorithm, pair)
     }
 
-    fn from_pair(algorithm: Algorithm, pair: Pair) -> Result<Self, KeyError> {
+    pub(crate) fn from_pair(algorithm: Algorithm, pair: Pair) -> Result<Self, KeyError> {
         let jwk = match (&pair, family(algorithm)?) {
             (Pair::Rsa(pair, _), _) => to_jwk(&der::rsa_public_key(pair.public_key().as_ref()).ok_or(KeyError::Der)?)?,
             (Pair::Ec(pair), Family::Ec(_, curve)) => {

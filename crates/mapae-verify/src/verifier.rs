@@ -130,13 +130,14 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
             read = Header::decode(segments.header)?;
             &read
         };
-        let key = keys.select(self.policy.kid(header), header.alg)?;
+        let key = keys.signer(self.policy.kid(header), header.alg, |key| {
+            if known.is_none() {
+                self.policy.check_type(header)?;
+            }
+            segments.check_signature(key)
+        })?;
         if known.is_none() {
-            self.policy.check_type(header)?;
-            segments.check_signature(key)?;
             self.known_headers.remember(segments.header, header);
-        } else {
-            segments.check_signature(key)?;
         }
 
         let mut buffer = Buffer::<STACK_PAYLOAD>::new();
@@ -159,10 +160,10 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     fn check_entry(&self, entry: &Entry<C>, keys: &KeySet, now: i64) -> Result<(), VerifyError> {
         match &entry.proof {
             Proof::Signature { header, key: signer } => {
-                let key = keys.select(self.policy.kid(header), header.alg)?;
-                if !Arc::ptr_eq(key, signer) && !key.same_key(signer) {
-                    return Err(VerifyError::BadSignature);
-                }
+                keys.signer(self.policy.kid(header), header.alg, |key| {
+                    let is_same = Arc::ptr_eq(key, signer) || key.same_key(signer);
+                    if is_same { Ok(()) } else { Err(VerifyError::BadSignature) }
+                })?;
             }
             Proof::Application { kid } => {
                 let kid = kid.as_deref().filter(|_| !self.policy.ignore_kid);

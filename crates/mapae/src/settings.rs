@@ -117,6 +117,8 @@ pub struct Settings {
     pub audience: Vec<String>,
     /// How tokens are signed.
     pub signing: Signing,
+    /// Shared secrets whose tokens are still accepted, beside the one that signs. Not used with key pairs.
+    pub old_secret_keys: Vec<SecretText>,
     /// How long an access token is good, in seconds.
     pub access_token_lifetime: u32,
     /// How long a session lasts without a refresh, in seconds.
@@ -127,6 +129,8 @@ pub struct Settings {
     pub leeway: u32,
     /// How long a new signing key is published before it signs, in seconds.
     pub next_key_min_age: u32,
+    /// How long a key signs until the next one takes over by itself, in seconds; 0 for never.
+    pub key_rotation: u32,
     /// Who may sign up.
     pub signup: Signup,
     /// The scopes that exist.
@@ -160,11 +164,13 @@ impl Settings {
             base_url,
             audience: Vec::new(),
             signing: Signing::Generated(Algorithm::ES256),
+            old_secret_keys: Vec::new(),
             access_token_lifetime: DEFAULT_TOKEN_LIFETIME,
             session_idle: 30 * 24 * 60 * 60,
             session_lifetime: 90 * 24 * 60 * 60,
             leeway: 5,
             next_key_min_age: 60 * 60,
+            key_rotation: 90 * 24 * 60 * 60,
             signup: Signup::Closed,
             scopes: ScopeCatalogue::default(),
             default_scopes: Scopes::parse(scope::Me::NAME).unwrap_or_default(),

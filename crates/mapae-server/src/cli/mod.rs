@@ -2,6 +2,7 @@
 
 mod audit;
 mod client;
+mod key;
 mod password;
 mod session;
 mod settings;
@@ -13,6 +14,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use audit::{AuditCommand, AuditFilter, AuditTail};
 pub(crate) use client::{ClientAdd, ClientCommand, ClientRemove, ClientRotate, ClientShow, SecretSource};
+pub(crate) use key::{KeyCommand, KeyExport, KeyFormat, KeyImport, KeyRevoke, KeyRotate, SecretCommand, SecretRotate};
 pub(crate) use password::{PasswordCommand, PasswordHash};
 pub(crate) use session::{SessionCommand, SessionEnd, SessionList};
 pub(crate) use settings::SettingFlags;
@@ -71,13 +73,13 @@ pub(crate) enum Command {
     /// Tokens: make one, or see what is in one.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Signing keys: list, rotate and revoke.
+    /// Signing keys: list, rotate, revoke, import and export.
     #[command(subcommand)]
     Key(KeyCommand),
     /// The audit trail: who did what to whom.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Secrets: make a good one.
+    /// Secrets: make a good one, and put another master key in the place of the present one.
     #[command(subcommand)]
     Secret(SecretCommand),
     /// Configuration: see what holds and why.
@@ -277,41 +279,6 @@ pub(crate) struct TokenInspect {
     pub(crate) expect_issuer: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
-}
-
-/// `mapae key …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyCommand {
-    /// List the signing keys.
-    List(Output),
-    /// Let the next key sign; the old one still verifies until its last token has expired.
-    Rotate(KeyRotate),
-    /// Drop a key that may be in other hands: tokens that it signed are refused. Sessions go on.
-    #[command(after_help = "Example:\n  mapae key revoke \"$(mapae key list --json | jq -r '.[0].kid')\"")]
-    Revoke(KeyRevoke),
-}
-
-/// `mapae key revoke`
-#[derive(Args, Debug)]
-pub(crate) struct KeyRevoke {
-    /// The key's id, as in `mapae key list`
-    pub(crate) kid: String,
-}
-
-/// `mapae key rotate`
-#[derive(Args, Debug)]
-pub(crate) struct KeyRotate {
-    /// Rotate even if verifiers may not have seen the next key yet
-    #[arg(long)]
-    pub(crate) now: bool,
-}
-
-/// `mapae secret …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum SecretCommand {
-    /// Print a new random key of 256 bits, for SECRET_KEY or MAPAE_MASTER_KEY.
-    #[command(after_help = "Example:\n  echo \"SECRET_KEY=$(mapae secret generate)\" >> .env")]
-    Generate,
 }
 
 /// `mapae config …`

@@ -137,8 +137,11 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
                 let guessed = config.base_url.is_none();
                 with_service(&config, async |mapae| token::mint(mapae, by, arguments, guessed).await).await
             }
+            Command::Secret(SecretCommand::Rotate(arguments)) => {
+                with_service(&config, async |mapae| secret::rotate(&config, mapae, by, arguments).await).await
+            }
             Command::Token(TokenCommand::Inspect(_))
-            | Command::Secret(_)
+            | Command::Secret(SecretCommand::Generate)
             | Command::Config(_)
             | Command::Password(_) => Ok(()),
         }
@@ -180,6 +183,12 @@ fn print(text: &str) -> Result<(), Failure> {
         ErrorKind::BrokenPipe => Failure::OutputClosed,
         _ => Failure::command(format!("The output cannot be written: {}.", reason(&error))),
     })
+}
+
+/// Writes to standard error what a person should know besides the output.
+fn print_note(text: &str) {
+    // Nowhere to report a closed standard error to.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn print_json(value: &serde_json::Value) -> Result<(), Failure> {

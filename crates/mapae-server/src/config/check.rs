@@ -1,6 +1,7 @@
 //! From single values to a configuration whose parts fit together.
 
 mod database;
+mod keys;
 mod network;
 mod passwords;
 mod users;
@@ -12,8 +13,7 @@ use std::time::Duration;
 use mapae::domain::DeclaredScope;
 use mapae::domain::scope::Admin;
 use mapae::domain::{BaseUrl, ScopeCatalogue, SecretText};
-use mapae::settings::Signing;
-use mapae_verify::{Algorithm, Scopes};
+use mapae_verify::Scopes;
 use url::{Host, Url};
 
 use super::checked::{Config, FirstAdmin, LogFormat};
@@ -21,7 +21,6 @@ use super::listen::{Listen, Part};
 use super::resolve::{Resolved, read_secret};
 use super::setting::setting;
 use super::value::{Value, quoted};
-use super::weak_keys::weakness;
 
 /// Checks everything, fills the defaults that follow other settings into `resolved`, and makes the configuration if
 /// nothing is wrong.
@@ -44,7 +43,9 @@ pub(crate) fn check(
         base_url,
         database,
         data_dir,
+        old_secret_keys: checker.old_secret_keys(&signing),
         signing,
+        key_rotation: checker.days("key_rotation_days"),
         master_key,
         access_token_lifetime: checker.lifetime(),
         session_idle: checker.days("session_idle_days"),
@@ -84,6 +85,9 @@ pub(crate) fn check(
 
 /// Why a URL is refused that may hold a password, and so must not be quoted.
 const NO_USER: &str = "cannot be used: it must be an absolute http or https URL without a user name or password";
+
+/// What stands between several secrets in one setting, and so in none of them.
+const SECRETS_APART: [char; 5] = [',', ' ', '\t', '\r', '\n'];
 
 /// One pass over the settings. A value that was refused earlier reads as its type's default here, which is harmless:
 /// its problem already keeps the configuration from being used.
@@ -188,59 +192,6 @@ impl Checker<'_> {
                 self.clear("base_url");
                 None
             }
-        }
-    }
-
-    /// The two roots of trust: what signs HS256 tokens never protects anything else, since every verifier has it.
-    fn keys(&mut self) -> (Signing, Option<SecretText>) {
-        let (secret_key, master_key) = (self.secret("secret_key"), self.secret("master_key"));
-        if let Some(key) = &master_key {
-            self.check_key("master_key", key);
-        }
-        let algorithm = match self.text("algorithm").as_deref() {
-            Some("HS256") => {
-                let secret = self.shared_secret(secret_key, master_key.as_ref());
-                return (Signing::SharedSecret(Algorithm::HS256, secret), master_key);
-            }
-            Some("EdDSA") => Algorithm::EdDSA,
-            Some("RS256") => Algorithm::RS256,
-            _ => Algorithm::ES256,
-        };
-        match (&secret_key, &master_key) {
-            (Some(_), Some(_)) => {
-                let (unused, used) = (self.get("secret_key").subject(), self.get("master_key").subject());
-                self.warnings.push(format!("{unused} is not used, since {used} is given and ALGORITHM is not HS256."));
-            }
-            (Some(key), None) => self.check_key("secret_key", key),
-            (None, _) => {}
-        }
-        (Signing::Generated(algorithm), master_key.or(secret_key))
-    }
-
-    fn shared_secret(&mut self, secret_key: Option<SecretText>, master_key: Option<&SecretText>) -> SecretText {
-        match &secret_key {
-            // Two settings of one person: there is nobody to whom the time of this comparison could tell anything.
-            Some(key) if Some(key) == master_key => {
-                let (one, other) = (self.get("secret_key").subject(), self.get("master_key").subject());
-                self.problems.push(format!(
-                    "{one} and {other} are the same; whoever checks HS256 tokens has the first, so make another for \
-                     the second with `mapae secret generate`."
-                ));
-            }
-            Some(key) => self.check_key("secret_key", key),
-            None if self.get("secret_key").is_given() => {}
-            None => self.refuse(
-                "algorithm",
-                "is HS256, which signs with SECRET_KEY, but SECRET_KEY is not set: set it to what `mapae secret \
-                 generate` prints, or leave ALGORITHM unset for a key that Mapae makes itself",
-            ),
-        }
-        secret_key.unwrap_or_else(|| SecretText::new(String::new()))
-    }
-
-    fn check_key(&mut self, name: &str, key: &SecretText) {
-        if let Some(weakness) = weakness(key.expose()) {
-            self.refuse(name, &format!("{weakness}. Set it to what `mapae secret generate` prints"));
         }
     }
 

@@ -53,6 +53,10 @@ pub(crate) struct Config {
     /// As configured; see [`Config::base_url`].
     pub(crate) base_url: Option<BaseUrl>,
     pub(crate) signing: Signing,
+    /// Shared secrets whose tokens are still accepted.
+    pub(crate) old_secret_keys: Vec<SecretText>,
+    /// In seconds; 0 for never.
+    pub(crate) key_rotation: u32,
     /// The master key, unless it is in the data directory.
     pub(crate) master_key: Option<SecretText>,
     /// In seconds.

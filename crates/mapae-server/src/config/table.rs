@@ -112,12 +112,28 @@ pub(crate) static SETTINGS: &[Setting] = &[
         ..BASE
     },
     Setting {
+        name: "old_secret_keys",
+        kind: Kind::Secret,
+        default: Default::Unset("none"),
+        help: "Earlier SECRET_KEYs whose HS256 tokens are still accepted, separated by blanks, commas or line ends",
+        hints: &["old_secret_key", "secret_key_old", "secret_key_fallbacks", "previous_secret_key"],
+        ..BASE
+    },
+    Setting {
         name: "master_key",
         kind: Kind::Secret,
         default: Default::Unset("master.key in data_dir"),
         common: true,
         help: "Key that protects the keys in the database",
         hints: &["encryption_key", "master"],
+        ..BASE
+    },
+    Setting {
+        name: "key_rotation_days",
+        kind: Kind::Integer { min: 0, max: 3_650 },
+        default: Default::Is("90"),
+        help: "Days for which a signing key signs before the next takes its place by itself; 0 for never",
+        hints: &["key_rotation", "rotation", "rotate_keys", "key_lifetime"],
         ..BASE
     },
     Setting {

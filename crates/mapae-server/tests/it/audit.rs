@@ -45,7 +45,9 @@ fn expected(event: Event, cast: &Cast) -> ((&str, Option<&str>), Option<String>,
         Event::ClientRefused => (ANONYMOUS, job(), json!({ "reason": "wrong-secret" })),
         Event::ClientAdded | Event::ClientSecretRotated | Event::ClientRemoved => (by_root, job(), json!({})),
         Event::KeyRotated => (COMMAND_LINE, Some(format!("key:{}", cast.kid)), json!({ "at_once": true })),
-        Event::KeyRevoked => (COMMAND_LINE, Some(format!("key:{}", cast.revoked_kid)), json!({})),
+        Event::KeyRevoked => (COMMAND_LINE, Some(format!("key:{}", cast.revoked_kid)), json!({ "leaked": false })),
+        Event::KeyImported => (COMMAND_LINE, Some(format!("key:{}", cast.imported_kid)), json!({})),
+        Event::MasterKeyRotated => (COMMAND_LINE, None, json!({ "leaked": false })),
         Event::AuditDropped => (SYSTEM, None, json!({})),
     }
 }
@@ -87,7 +89,7 @@ fn has(row: &Value, details: &Value) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_row_is_written_and_read_back() {
     let home = Home::migrated();
-    let server = Server::start(&home, &[]);
+    let server = Server::start(&home, &[("MAPAE_THROTTLE", "false")]);
     let cast = Stage::new(&home, &server).play().await;
     let admin = home.beside(&["token", "mint", "root", "--scope", "mapae:admin"]).stdout.trim().to_owned();
     for event in Event::ALL.iter().copied() {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use base64_simd::STANDARD;
 use mapae::Mapae;
 use mapae::domain::{BaseUrl, MasterKey, Source};
 use mapae::settings::Settings;
 use mapae::store::{Migrate, Store};
-use mapae_verify::SystemClock;
+use mapae_verify::{Algorithm, SigningKey, SystemClock};
 use reqwest::{Client, Method, RequestBuilder};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ pub(crate) struct Cast {
     pub(crate) bob: String,
     pub(crate) kid: String,
     pub(crate) revoked_kid: String,
+    pub(crate) imported_kid: String,
     /// Everything that no row may hold.
     pub(crate) secrets: Vec<String>,
 }
@@ -100,9 +102,9 @@ impl<'a> Stage<'a> {
         let bob = self.admin_acts(&admin).await;
         self.token_acts().await;
         self.client_acts(&admin).await;
-        let (kid, revoked_kid) = self.command_line_acts();
+        let [kid, revoked_kid, imported_kid] = self.command_line_acts();
         self.flood().await;
-        Cast { root, ann, bob, kid, revoked_kid, secrets: self.secrets }
+        Cast { root, ann, bob, kid, revoked_kid, imported_kid, secrets: self.secrets }
     }
 
     async fn owner_acts(&mut self) -> String {
@@ -184,8 +186,8 @@ impl<'a> Stage<'a> {
         self.send(request, 204).await;
     }
 
-    /// The signing key after a rotation, and the one that was revoked then.
-    fn command_line_acts(&self) -> (String, String) {
+    /// The signing key after a rotation, the one that was revoked then, and one that was imported.
+    fn command_line_acts(&self) -> [String; 3] {
         self.command(&["key", "rotate", "--now"]);
         let kid_of = |state: &str| {
             let keys: Value = serde_json::from_str(&self.command(&["key", "list", "--json"])).expect("JSON");
@@ -194,6 +196,12 @@ impl<'a> Stage<'a> {
         };
         let (active, retiring) = (kid_of("active"), kid_of("retiring"));
         self.command(&["key", "revoke", &retiring]);
+        let other = SigningKey::generate(Algorithm::ES256).expect("a key");
+        let pem = STANDARD.encode_to_string(other.to_pkcs8().expect("a key pair"));
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n");
+        std::fs::write(self.home.path().join("other.pem"), pem).expect("written");
+        let summary = self.command(&["key", "import", "other.pem"]);
+        self.command(&["secret", "rotate"]);
         let rows = [
             json!({ "username": "carol", "password_hash": "$argon2id$v=19$m=65536,t=3,p=4$wagCPXjifgvUFBzq4hqe3w$CYaIb8sB+wtD+Vu/P4uod1+Qof8h+1g7bbDlBID48Rc" }),
             json!({ "username": "dave" }),
@@ -201,7 +209,8 @@ impl<'a> Stage<'a> {
         let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
         let imported = self.home.run_with_input(&["user", "import"], &[BASE_URL, ("USER", "operator")], &lines);
         assert!(imported.stdout.starts_with("Imported "), "{imported:?}");
-        (active, retiring)
+        let imported_kid = text(&summary.split_whitespace().next().expect("its id").into());
+        [active, retiring, imported_kid]
     }
 
     /// Keeps the writer busy, and sends more than waits for it.

@@ -14,11 +14,12 @@ fn root() -> PathBuf {
 }
 
 /// Every file with walks. A page that is not here has none, see the test below.
-const WALKED: [&str; 7] = [
+const WALKED: [&str; 8] = [
     "README.md",
     "docs/audit.md",
     "docs/command-line.md",
     "docs/configuration.md",
+    "docs/keys.md",
     "docs/passwords.md",
     "docs/sessions.md",
     "docs/shared-table.md",
@@ -114,6 +115,13 @@ fn passwords() {
     assert_eq!(tried, "true");
     assert!(django.starts_with("pbkdf2_sha256$1000000$"), "{shown}");
     assert!(peppered.starts_with("$mapae-pepper$"), "{shown}");
+}
+
+#[test]
+fn keys() {
+    let shown = walk("docs/keys.md");
+    assert!(shown.starts_with("2026-autumn  next "), "{shown}");
+    assert!(shown.contains("-----BEGIN PUBLIC KEY-----"), "{shown}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl Feed {
             return Err(VerifyError::WrongType.into());
         }
         // The key's own id: a header need not name it where there is only one.
-        let signer = keys.select(jws.header.kid.as_deref(), jws.header.alg)?.kid();
+        let signer = keys.signer(jws.header.kid.as_deref(), jws.header.alg, |_| Ok(()))?.kid();
         if held.is_some_and(|held| signer.is_some_and(|kid| held.entries.is_key_revoked(kid))) {
             return Err(FeedError::RevokedKey);
         }

@@ -6,6 +6,7 @@ mod cache;
 mod claims;
 mod cookbook;
 mod interop;
+mod key_files;
 mod keys;
 mod latchset;
 mod policy;

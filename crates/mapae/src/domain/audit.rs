@@ -124,6 +124,10 @@ events! {
     KeyRotated = "key.rotated", Success;
     /// A signing key was revoked.
     KeyRevoked = "key.revoked", Success;
+    /// A key of another program was taken over.
+    KeyImported = "key.imported", Success;
+    /// Another master key took the place of the one before.
+    MasterKeyRotated = "master-key.rotated", Success;
     /// More was refused than could be written down; `count` rows are missing here.
     AuditDropped = "audit.dropped", Success;
 }

@@ -50,6 +50,9 @@ pub enum WrapUse {
 }
 
 impl WrapUse {
+    /// Every use: whatever a master key wraps is for one of these.
+    pub const ALL: [Self; 4] = [Self::Check, Self::SigningKey, Self::RefreshToken, Self::Fingerprint];
+
     fn label(self) -> &'static [u8] {
         match self {
             Self::Check => b"mapae/v1/check",
@@ -89,7 +92,9 @@ impl MasterKey {
     pub fn wrap(&self, rng: &dyn Rng, wrap_use: WrapUse, context: &str, plain: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         rng.fill(&mut nonce);
-        let mut sealed = plain.to_vec();
+        // With room for the tag: growing would leave a copy behind.
+        let mut sealed = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
+        sealed.extend_from_slice(plain);
         self.key(wrap_use)
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut sealed)
             .expect("AES-GCM takes any short plaintext");

@@ -73,10 +73,13 @@ pub enum EndReason {
     Reuse,
     /// The client was removed.
     Client,
+    /// A key that could make its tokens was given up as leaked.
+    Leaked,
 }
 
 impl EndReason {
-    const ALL: [Self; 5] = [Self::SignedOut, Self::Account, Self::Administrator, Self::Reuse, Self::Client];
+    const ALL: [Self; 6] =
+        [Self::SignedOut, Self::Account, Self::Administrator, Self::Reuse, Self::Client, Self::Leaked];
 
     /// The word in the database and in the log.
     pub fn as_str(self) -> &'static str {
@@ -86,6 +89,7 @@ impl EndReason {
             Self::Administrator => "administrator",
             Self::Reuse => "reuse",
             Self::Client => "client",
+            Self::Leaked => "leaked",
         }
     }
 }

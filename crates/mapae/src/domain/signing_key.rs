@@ -10,7 +10,7 @@ use mapae_verify::Algorithm;
 pub enum KeyState {
     /// Published, so that verifiers know it, but not signing yet.
     Next,
-    /// Signs new tokens. One key for each algorithm.
+    /// Signs new tokens. One key; beside a shared secret it signs the revocation feed alone.
     Active,
     /// Signs no more; its tokens are still verified until the last has expired.
     Retiring,
@@ -51,7 +51,7 @@ pub struct SigningKeyRecord {
     pub state: KeyState,
     /// The public half as JWK JSON text.
     pub public_jwk: String,
-    /// PKCS#8, encrypted under the master key.
+    /// PKCS#8, encrypted under the master key; empty for a key that only verifies.
     pub wrapped_private: Vec<u8>,
     /// When it was made and published.
     pub created_at: DateTime<Utc>,

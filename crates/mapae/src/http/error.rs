@@ -367,7 +367,9 @@ impl From<SignInError> for ApiError {
             SignInError::Throttled { retry_after } => Self::throttled(retry_after),
             SignInError::Busy(_) => Self::too_busy(),
             SignInError::Issue(IssueError::Store(error)) => error.into(),
-            SignInError::Issue(error @ (IssueError::NoSuchUser | IssueError::Sign(_))) => Self::internal(&error),
+            SignInError::Issue(error @ (IssueError::NoSuchUser | IssueError::NoKey | IssueError::Sign(_))) => {
+                Self::internal(&error)
+            }
         }
     }
 }

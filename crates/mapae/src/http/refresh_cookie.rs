@@ -67,7 +67,9 @@ impl From<TokenError> for ApiError {
             TokenError::Throttled { retry_after } => Self::throttled(retry_after),
             TokenError::Busy(_) => Self::too_busy(),
             TokenError::Issue(IssueError::Store(error)) => error.into(),
-            TokenError::Issue(error @ (IssueError::NoSuchUser | IssueError::Sign(_))) => Self::internal(&error),
+            TokenError::Issue(error @ (IssueError::NoSuchUser | IssueError::NoKey | IssueError::Sign(_))) => {
+                Self::internal(&error)
+            }
             TokenError::InvalidGrant(_)
             | TokenError::InvalidScope(_)
             | TokenError::InvalidClient

@@ -175,7 +175,7 @@ impl Service {
         token: &SecretText,
         source: Source,
     ) -> Result<Authorized, TokenError> {
-        let Some(token) = self.0.keys.refresh_key().read(token.expose()) else {
+        let Some(token) = self.0.keys.read_refresh_token(token.expose()) else {
             self.wrong_secret(source).await?;
             return Err(NOT_OURS);
         };
@@ -273,7 +273,7 @@ impl Service {
                 }
                 self.confirm_account(&session).await.map_err(|error| match error {
                     IssueError::NoSuchUser => ended(EndReason::Account),
-                    other @ (IssueError::Sign(_) | IssueError::Store(_)) => other.into(),
+                    other @ (IssueError::NoKey | IssueError::Sign(_) | IssueError::Store(_)) => other.into(),
                 })?;
                 Ok(Some(self.session_tokens(&user, &session, client, scope, expires_at).await?))
             }
@@ -328,5 +328,6 @@ fn ended(reason: EndReason) -> TokenError {
              Sign in again."
         }
         EndReason::Client => "The session has ended: its client was removed.",
+        EndReason::Leaked => "The session has ended: a key had leaked. Sign in again.",
     })
 }

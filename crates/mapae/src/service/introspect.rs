@@ -66,7 +66,7 @@ impl Service {
         if client.client_type == ClientType::Public {
             return Err(TokenError::InvalidClient);
         }
-        if let Some(refresh) = self.0.keys.refresh_key().read(token.expose()) {
+        if let Some(refresh) = self.0.keys.read_refresh_token(token.expose()) {
             return Ok(self.introspect_refresh_token(&client, &refresh.session, refresh.generation).await?);
         }
         let Ok(claims) = self.verify_for_anyone(token.expose()) else { return Ok(None) };
@@ -129,7 +129,7 @@ impl Service {
     pub async fn revoke(&self, auth: &ClientAuth, token: &SecretText, source: Source) -> Result<(), RevokeError> {
         let client = self.authenticate_client(auth, source).await?;
         let by = Actor::new(Who::Client(client.id.to_string()), source).by_client(client.id.as_str());
-        if let Some(refresh) = self.0.keys.refresh_key().read(token.expose()) {
+        if let Some(refresh) = self.0.keys.read_refresh_token(token.expose()) {
             let mut tx = self.store().begin().await?;
             let Some(session) = tx.session(&refresh.session).await? else { return Ok(()) };
             if session.client_id != client.id.as_str() {

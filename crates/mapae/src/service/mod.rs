@@ -56,7 +56,7 @@ pub use hash_pool::PoolBusy;
 use hooks::DynHooks;
 pub use introspect::{Introspection, RevokeError};
 use keys::Keys;
-pub use keys::{KeySummary, RevokeKeyError, RotateError};
+pub use keys::{ImportKeyError, KeySummary, MasterRotation, RevokeKeyError, RotateError, RotateMasterError};
 use mapped_users::MappedUsers;
 use noted::Noted;
 pub use passwords::{NewPasswordError, Passwords, Verdict};
@@ -122,9 +122,19 @@ pub enum StartError {
     /// The database was made with another master key.
     #[error(
         "this master key is not the one that the database was made with: bring the right one (master.key in the data \
-         directory, or MAPAE_MASTER_KEY), for example from the backup"
+         directory, or MAPAE_MASTER_KEY), for example from the backup, or the one that `mapae secret rotate` has put in \
+         its place"
     )]
     WrongMasterKey,
+    /// The key that this process was started with was given up as leaked, and replaced.
+    #[error("the master key was replaced after a leak: start again with the new one")]
+    MasterKeyLeaked,
+    /// The shared secret was given up as leaked.
+    #[error(
+        "SECRET_KEY, or one of old_secret_keys, was given up as leaked: set SECRET_KEY to what `mapae secret generate` \
+         prints, and do not keep the leaked one among the old"
+    )]
+    SecretLeaked,
     /// A setting names a scope that nobody declared.
     #[error("default scopes: {0}")]
     Scopes(#[from] ScopeCatalogueError),

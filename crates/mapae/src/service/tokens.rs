@@ -33,6 +33,9 @@ pub enum IssueError {
     /// There is no such account, or it is disabled.
     #[error("there is no such active account")]
     NoSuchUser,
+    /// This process may sign no more: its keys have leaked.
+    #[error("the keys of this process were given up as leaked: start it again with the new ones")]
+    NoKey,
     /// Signing failed.
     #[error("the token could not be signed: {0}")]
     Sign(#[from] SignError),
@@ -257,8 +260,8 @@ impl Service {
             extra: self.hooks().extra_claims(user, &scope).await,
         };
         let response = self.access_token(holder, scope, expires_at)?;
-        let key = self.0.keys.refresh_key();
-        let refresh_token = session.refresh.and_then(|refresh| key.token(&session.id, refresh.generation));
+        let keys = &self.0.keys;
+        let refresh_token = session.refresh.and_then(|refresh| keys.refresh_token(&session.id, refresh.generation));
         Ok(TokenResponse { refresh_token, ..response })
     }
 
@@ -291,7 +294,8 @@ impl Service {
             extra,
         };
         let lifetime = u32::try_from(exp - iat).unwrap_or(0);
-        Ok(sign(&self.0.keys.active(), "at+jwt", &claims, lifetime, scope)?)
+        let key = self.0.keys.active().ok_or(IssueError::NoKey)?;
+        Ok(sign(&key, "at+jwt", &claims, lifetime, scope)?)
     }
 
     /// How long an access token of this client is good.

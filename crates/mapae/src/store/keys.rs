@@ -52,25 +52,36 @@ impl Tx {
         self.changed(Change::SigningKeys).await
     }
 
-    /// Makes a key sign from now on.
+    /// The same key, its private half wrapped by another master key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn rewrap_signing_key(&mut self, kid: &str, wrapped_private: Vec<u8>) -> Result<bool, StoreError> {
+        let row = signing_key::ActiveModel { wrapped_private: Set(wrapped_private), ..Default::default() };
+        let which = Entity::update_many().set(row).filter(Column::Kid.eq(kid));
+        Ok(which.exec(&self.inner).await?.rows_affected == 1)
+    }
+
+    /// Makes a key sign from now on; whether it was the next key until now.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn activate_signing_key(&mut self, kid: &str) -> Result<bool, StoreError> {
         let now = self.now();
         let state = Set(KeyState::Active.as_str().to_owned());
-        self.update_key(kid, signing_key::ActiveModel { state, activated_at: Set(Some(now)), ..Default::default() })
-            .await
+        let row = signing_key::ActiveModel { state, activated_at: Set(Some(now)), ..Default::default() };
+        self.move_key(kid, KeyState::Next, row).await
     }
 
-    /// Makes a key sign no more; its tokens are still verified.
+    /// Makes a key sign no more, whose tokens are still verified; whether it was signing until now.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn retire_signing_key(&mut self, kid: &str) -> Result<bool, StoreError> {
         let now = self.now();
         let state = Set(KeyState::Retiring.as_str().to_owned());
-        self.update_key(kid, signing_key::ActiveModel { state, retired_at: Set(Some(now)), ..Default::default() }).await
+        let row = signing_key::ActiveModel { state, retired_at: Set(Some(now)), ..Default::default() };
+        self.move_key(kid, KeyState::Active, row).await
     }
 
     /// Removes a key for good.
@@ -83,10 +94,11 @@ impl Tx {
         Ok(removed == 1)
     }
 
-    async fn update_key(&mut self, kid: &str, row: signing_key::ActiveModel) -> Result<bool, StoreError> {
-        let updated = Entity::update_many().set(row).filter(Column::Kid.eq(kid)).exec(&self.inner).await?.rows_affected;
+    async fn move_key(&mut self, kid: &str, from: KeyState, row: signing_key::ActiveModel) -> Result<bool, StoreError> {
+        let which = Entity::update_many().set(row).filter(Column::Kid.eq(kid)).filter(Column::State.eq(from.as_str()));
+        let moved = which.exec(&self.inner).await?.rows_affected;
         self.changed(Change::SigningKeys).await?;
-        Ok(updated == 1)
+        Ok(moved == 1)
     }
 }
 

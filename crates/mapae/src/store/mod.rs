@@ -39,6 +39,7 @@ use tokio::sync::watch as watch_channel;
 pub use audit::Stamped;
 use cache::Cache;
 pub use clients::RegisteredClient;
+pub use data_keys::DataKey;
 use engine::{Connections, Turn};
 pub use error::{OpenError, StoreError};
 pub use import::{Identity, ImportedUser};

@@ -7,10 +7,7 @@ use mapae::service::BreachedPasswordFile;
 use mapae_password::{Argon2Params, Pepper, Peppers};
 
 use super::super::value::Value;
-use super::Checker;
-
-/// What stands between old peppers, and so in none.
-const BETWEEN: [char; 5] = [',', ' ', '\t', '\r', '\n'];
+use super::{Checker, SECRETS_APART};
 
 impl Checker<'_> {
     pub(super) fn hash_threads(&mut self) -> NonZeroUsize {
@@ -45,7 +42,7 @@ impl Checker<'_> {
         let old = self.secret("old_password_peppers");
         let old: Vec<_> = old
             .iter()
-            .flat_map(|keys| keys.expose().split(BETWEEN).filter(|key| !key.is_empty()))
+            .flat_map(|keys| keys.expose().split(SECRETS_APART).filter(|key| !key.is_empty()))
             .map(Pepper::new)
             .collect();
         if old.iter().any(Result::is_err) {
@@ -59,7 +56,7 @@ impl Checker<'_> {
 
     fn current_pepper(&mut self, key: &SecretText) -> Option<Pepper> {
         self.check_key("password_pepper", key);
-        if key.expose().contains(BETWEEN) {
+        if key.expose().contains(SECRETS_APART) {
             self.refuse("password_pepper", "has a blank, a comma or a line's end, so it could not become an old one");
         }
         for other in ["secret_key", "master_key"] {

@@ -118,7 +118,9 @@ impl From<TokenError> for OAuthError {
             TokenError::Throttled { retry_after } => Self::throttled(description, retry_after),
             TokenError::Busy(_) => Self::unavailable("Too many sign-ins are waiting. Try again in a moment."),
             TokenError::Issue(IssueError::Store(error)) => error.into(),
-            TokenError::Issue(error @ (IssueError::NoSuchUser | IssueError::Sign(_))) => Self::internal(&error),
+            TokenError::Issue(error @ (IssueError::NoSuchUser | IssueError::NoKey | IssueError::Sign(_))) => {
+                Self::internal(&error)
+            }
         }
     }
 }
