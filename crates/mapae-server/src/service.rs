@@ -53,6 +53,8 @@ pub(crate) fn settings(config: &Config, base_url: BaseUrl) -> Settings {
     settings.access_token_lifetime = config.access_token_lifetime;
     settings.session_idle = config.session_idle;
     settings.session_lifetime = config.session_lifetime;
+    settings.personal_token_lifetime = config.personal_token_lifetime;
+    settings.subject_kinds = config.subject_kinds.clone();
     settings.leeway = config.leeway;
     settings.signup = if config.signup_open { Signup::Open } else { Signup::Closed };
     settings.scopes = config.scopes.clone();

@@ -32,6 +32,7 @@ fn claims() -> Claims {
         client_id: "web".into(),
         scope: Scopes::parse("me items").unwrap(),
         sid: Some("0198c0de-7000-7000-8000-000000000003".into()),
+        act: None,
         extra: NoExtra {},
     }
 }

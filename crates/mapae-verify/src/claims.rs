@@ -6,11 +6,11 @@ use serde::de::{self, Visitor};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Scopes, Subject};
+use crate::{Actor, Scopes, Subject};
 
 /// The names that [`Claims`] itself reads and writes; extra claims can't use them.
-pub const REGISTERED_CLAIMS: [&str; 10] =
-    ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "sid"];
+pub const REGISTERED_CLAIMS: [&str; 11] =
+    ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "sid", "act"];
 
 /// No claims beyond those of [`Claims`]; others in a token are ignored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +130,9 @@ pub struct Claims<E = NoExtra> {
     /// The session that it belongs to.
     #[serde(default)]
     pub sid: Option<String>,
+    /// Who acts, if it was minted from another token (RFC 8693 §4.1).
+    #[serde(default)]
+    pub act: Option<Actor>,
     /// The application's own claims, beside the others.
     #[serde(flatten)]
     pub extra: E,
@@ -161,6 +164,9 @@ impl<E: Serialize> Serialize for Claims<E> {
         }
         if let Some(sid) = &self.sid {
             map.serialize_entry("sid", sid)?;
+        }
+        if let Some(act) = &self.act {
+            map.serialize_entry("act", act)?;
         }
         for (name, value) in &extra {
             map.serialize_entry(name, value)?;

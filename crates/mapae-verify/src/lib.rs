@@ -25,6 +25,7 @@
 //!     client_id: "web".into(),
 //!     scope: Scopes::parse("me items")?,
 //!     sid: None,
+//!     act: None,
 //!     extra: NoExtra {},
 //! })?;
 //!
@@ -36,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod actor;
 mod algorithm;
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -63,6 +65,7 @@ mod registered;
 #[cfg(feature = "remote")]
 pub mod remote;
 mod required;
+mod required_subject;
 pub mod revocations;
 mod scope;
 mod secret;
@@ -76,6 +79,7 @@ mod verified;
 mod verifier;
 mod weak;
 
+pub use actor::Actor;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use builder::VerifierBuilder;
 pub use cache::CacheStats;
@@ -89,6 +93,7 @@ pub use key_set::{KeySet, SharedKeys, SkippedKey};
 pub use keys::VerificationKey;
 pub use policy::{DEFAULT_LEEWAY, DEFAULT_MAX_LENGTH};
 pub use required::{AnyOf, DeclaredScope, ScopeSet};
+pub use required_subject::{DeclaredKind, SubjectSet, UserSubject};
 pub use scope::{MAX_SCOPES, MAX_SCOPES_BYTES, Scope, ScopeError, Scopes};
 pub use signing::SigningKey;
 pub use subject::{MAX_SUBJECT_BYTES, Subject, SubjectError, SubjectKind};

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::json::{Fault, NameFault, Names, Text, read_object};
 use crate::{Audience, Claims, NoExtra, Scopes, Subject, VerifyError};
@@ -35,6 +36,8 @@ pub(crate) struct Registered<'a> {
     pub(crate) client_id: Option<Cow<'a, str>>,
     pub(crate) scope: Option<Cow<'a, str>>,
     pub(crate) sid: Option<Cow<'a, str>>,
+    /// Read only where it is asked for: other issuers may have an `act` of another form.
+    act: Option<&'a RawValue>,
     others: Names<'a>,
 }
 
@@ -75,6 +78,7 @@ impl<'a> Registered<'a> {
             client_id: None,
             scope: None,
             sid: None,
+            act: None,
             others: Names::at_most(MAX_OTHER_CLAIMS),
         }
     }
@@ -92,6 +96,7 @@ impl<'a> Registered<'a> {
             "client_id" => self.client_id.is_some(),
             "scope" => self.scope.is_some(),
             "sid" => self.sid.is_some(),
+            "act" => self.act.is_some(),
             other => self.others.contains(other),
         }
     }
@@ -116,6 +121,10 @@ impl<'a> Registered<'a> {
             scope: Scopes::parse(self.scope.as_deref().unwrap_or_default())
                 .map_err(|_| VerifyError::InvalidClaim("scope"))?,
             sid: self.sid.as_deref().map(str::to_owned),
+            act: self
+                .act
+                .map(|act| serde_json::from_str(act.get()).map_err(|_| VerifyError::InvalidClaim("act")))
+                .transpose()?,
             extra: NoExtra {},
         })
     }
@@ -158,6 +167,12 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_, 'de> {
                 "aud" => {
                     let aud = fault.value(&mut map, PhantomData, || VerifyError::InvalidClaim("aud"))?;
                     if claims.aud.replace(aud).is_some() {
+                        return Err(fault.fail(duplicate()));
+                    }
+                    continue;
+                }
+                "act" => {
+                    if claims.act.replace(map.next_value()?).is_some() {
                         return Err(fault.fail(duplicate()));
                     }
                     continue;

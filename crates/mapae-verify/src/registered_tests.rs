@@ -1,7 +1,7 @@
 use super::*;
 
 const FULL: &str = r#"{"iss":"i","sub":"client:c","aud":["a","b"],"exp":20,"iat":10,"nbf":10,"jti":"j",
-    "client_id":"c","scope":"x y","sid":"s","more":{"exp":"no claim"}}"#;
+    "client_id":"c","scope":"x y","sid":"s", "act": { "sub": "client:bot", "act": { "sub": "x" } },"more":{"exp":"no claim"}}"#;
 
 fn fault(json: &str) -> VerifyError {
     Registered::read(json, false).err().unwrap()

@@ -12,6 +12,7 @@ macro_rules! chapters {
 }
 
 chapters! {
+    Delegation = "delegation.md";
     FromFastApi = "from-fastapi.md";
     FromFastApiKorean = "from-fastapi.ko.md";
     OwnTable = "own-table.md";

@@ -28,7 +28,7 @@ pub mod store;
 pub mod testing;
 
 pub use domain::{AnyOf, DeclaredScope, ScopeSet};
-pub use http::{CurrentUser, KnownUser};
+pub use http::{CurrentUser, KnownUser, Subject};
 pub use service::user_store::{Grant, StoredUser, SubjectClaims, TokenClaims, UserStore, UserTable};
 pub use service::{Mapae, Service};
 pub use settings::Settings;

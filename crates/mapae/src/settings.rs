@@ -1,5 +1,6 @@
 //! Everything that can be set, as plain types. Reading files and the environment is the binary's business.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -127,6 +128,10 @@ pub struct Settings {
     pub session_lifetime: u32,
     /// Difference between clocks that is tolerated when a token is checked, in seconds.
     pub leeway: u32,
+    /// How long a personal access token is good at most, in seconds.
+    pub personal_token_lifetime: u32,
+    /// Kinds of things of the application's own, such as `car`, for which administrators may have tokens minted.
+    pub subject_kinds: BTreeSet<String>,
     /// How long a new signing key is published before it signs, in seconds.
     pub next_key_min_age: u32,
     /// How long a key signs until the next one takes over by itself, in seconds; 0 for never.
@@ -169,6 +174,8 @@ impl Settings {
             session_idle: 30 * 24 * 60 * 60,
             session_lifetime: 90 * 24 * 60 * 60,
             leeway: 5,
+            personal_token_lifetime: 365 * 24 * 60 * 60,
+            subject_kinds: BTreeSet::new(),
             next_key_min_age: 60 * 60,
             key_rotation: 90 * 24 * 60 * 60,
             signup: Signup::Closed,

@@ -2,7 +2,7 @@
 //! feed of what was revoked.
 //!
 //! ```text
-//! MAPAE_SCOPES='items=Read items.' MAPAE_DEFAULT_SCOPES='me,items' cargo run
+//! MAPAE_SCOPES='items=Read items.;drive=Drive a car.' MAPAE_DEFAULT_SCOPES='me,items' MAPAE_SUBJECT_KINDS=car cargo run
 //! cargo run -p example-resource-server
 //! ```
 //!
@@ -13,10 +13,11 @@ use std::env;
 use std::error::Error;
 use std::time::Duration;
 
-use axum::{Json, Router, routing::get};
-use mapae_verify::DeclaredScope;
-use mapae_verify::axum::{Bearer, TokenVerifier};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use mapae_verify::axum::{Bearer, Subject, TokenVerifier};
 use mapae_verify::remote::{FailureMode, RemoteVerifier};
+use mapae_verify::{DeclaredKind, DeclaredScope};
 use serde_json::{Value, json};
 
 struct Items;
@@ -25,8 +26,19 @@ impl DeclaredScope for Items {
     const DESCRIPTION: &'static str = "Read items.";
 }
 
+struct Drive;
+impl DeclaredScope for Drive {
+    const NAME: &'static str = "drive";
+    const DESCRIPTION: &'static str = "Drive a car.";
+}
+
+struct Car;
+impl DeclaredKind for Car {
+    const KIND: &'static str = "car";
+}
+
 async fn home() -> &'static str {
-    "Everybody may read this. /whoami wants a token, /items/ one with the scope `items`.\n"
+    "Everybody may read this. /whoami wants a token, /items/ one with the scope `items`, /drive one of a car.\n"
 }
 
 async fn whoami(caller: Bearer) -> Json<Value> {
@@ -35,6 +47,11 @@ async fn whoami(caller: Bearer) -> Json<Value> {
 
 async fn items(caller: Bearer<Items>) -> Json<Value> {
     Json(json!([{ "item_id": "Foo", "owner": caller.sub }]))
+}
+
+/// For a token of a car alone, whoever has it: a key that its owner has handed on.
+async fn drive(car: Subject<Car, Drive>) -> Json<Value> {
+    Json(json!({ "car": car.id(), "act": car.act }))
 }
 
 #[tokio::main]
@@ -58,6 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/", get(home))
         .route("/whoami", get(whoami))
         .route("/items/", get(items))
+        .route("/drive", post(drive))
         .with_state(TokenVerifier::from(verifier));
 
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;

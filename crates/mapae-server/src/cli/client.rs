@@ -44,7 +44,8 @@ pub(crate) struct ClientAdd {
     pub(crate) confidential: bool,
     #[command(flatten)]
     pub(crate) secret: SecretSource,
-    /// Grants that it may use: password, refresh_token, client_credentials
+    /// Grants that it may use: password, refresh_token, client_credentials,
+    /// urn:ietf:params:oauth:grant-type:token-exchange
     #[arg(long, value_name = "GRANT", value_delimiter = ',')]
     pub(crate) grants: Vec<String>,
     /// The most that its tokens may carry, such as "me items"

@@ -6,9 +6,8 @@ mod key;
 mod password;
 mod session;
 mod settings;
+mod token;
 mod transfer;
-
-use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -18,6 +17,7 @@ pub(crate) use key::{KeyCommand, KeyExport, KeyFormat, KeyImport, KeyRevoke, Key
 pub(crate) use password::{PasswordCommand, PasswordHash};
 pub(crate) use session::{SessionCommand, SessionEnd, SessionList};
 pub(crate) use settings::SettingFlags;
+pub(crate) use token::{TokenCommand, TokenInspect, TokenList, TokenMint, TokenRevoke};
 pub(crate) use transfer::{ImportFormat, UserImport};
 
 /// The whole command line.
@@ -70,7 +70,7 @@ pub(crate) enum Command {
     /// Password hashes: try those of another program, or write one.
     #[command(subcommand)]
     Password(PasswordCommand),
-    /// Tokens: make one, or see what is in one.
+    /// Tokens: make one, see what is in one, list and revoke those that were handed on.
     #[command(subcommand)]
     Token(TokenCommand),
     /// Signing keys: list, rotate, revoke, import and export.
@@ -234,51 +234,6 @@ pub(crate) struct Output {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// `mapae token …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Make an access token for an account, without its password.
-    #[command(after_help = "Example:
-  curl -H \"Authorization: Bearer $(mapae token mint ada)\" http://127.0.0.1:8080/users/me")]
-    Mint(TokenMint),
-    /// Decode any JWT, check it, and say in words why it is refused.
-    #[command(after_help = "Examples:
-  mapae token inspect eyJ…
-  pbpaste | mapae token inspect -
-  mapae token inspect eyJ… --key-file public.pem --expect-audience https://api.example.com")]
-    Inspect(TokenInspect),
-}
-
-/// `mapae token mint`
-#[derive(Args, Debug)]
-pub(crate) struct TokenMint {
-    #[command(flatten)]
-    pub(crate) user: UserName,
-    /// Ask for this scope instead of all that the account holds (may be repeated)
-    #[arg(long = "scope", value_name = "SCOPE")]
-    pub(crate) scopes: Vec<String>,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// `mapae token inspect`
-#[derive(Args, Debug)]
-pub(crate) struct TokenInspect {
-    /// The token; - or nothing reads it from standard input
-    pub(crate) token: Option<String>,
-    /// Check with this key (PEM, JWK, JWKS, or a shared secret) instead of the server's keys
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
-    /// With --key-file: expect this audience
-    #[arg(long, value_name = "AUD", requires = "key_file")]
-    pub(crate) expect_audience: Option<String>,
-    /// With --key-file: expect this issuer
-    #[arg(long, value_name = "ISS", requires = "key_file")]
-    pub(crate) expect_issuer: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 /// `mapae config …`

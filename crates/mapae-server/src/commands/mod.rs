@@ -10,6 +10,7 @@ mod hashes;
 mod import;
 mod json_lines;
 mod key;
+mod minted;
 mod password;
 mod secret;
 mod serve;
@@ -139,6 +140,12 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
             }
             Command::Secret(SecretCommand::Rotate(arguments)) => {
                 with_service(&config, async |mapae| secret::rotate(&config, mapae, by, arguments).await).await
+            }
+            Command::Token(TokenCommand::List(arguments)) => {
+                with_service(&config, async |mapae| minted::list(mapae, arguments).await).await
+            }
+            Command::Token(TokenCommand::Revoke(arguments)) => {
+                with_service(&config, async |mapae| minted::revoke(mapae, by, arguments).await).await
             }
             Command::Token(TokenCommand::Inspect(_))
             | Command::Secret(SecretCommand::Generate)

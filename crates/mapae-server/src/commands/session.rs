@@ -52,7 +52,7 @@ async fn end(mapae: &Mapae, by: By<'_>, arguments: SessionEnd) -> Result<(), Fai
 
 /// Whose sessions are meant. Accounts of an application's own table are not seen from here, but their sessions are. Ids
 /// first, as people choose their names.
-async fn owner(mapae: &Mapae, user: String) -> Result<UserId, Failure> {
+pub(super) async fn owner(mapae: &Mapae, user: String) -> Result<UserId, Failure> {
     if let Some(id) = UserId::new(user.as_str())
         && !mapae.sessions(Some(&id)).await.map_err(sentence)?.is_empty()
     {

@@ -4,13 +4,13 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use mapae::Mapae;
-use mapae::service::{AuthenticateError, By};
+use mapae::service::{AuthenticateError, Bearer, By};
 use mapae_verify::inspect::{self, Decoded, Expected};
 use mapae_verify::{Algorithm, Jwk, JwkSet, KeyError, KeySet, VerificationKey, VerifierBuilder, VerifyError};
 use serde_json::json;
 
 use super::user::{find, name_of, parse_scopes};
-use super::{Failure, print, print_json, sentence};
+use super::{Failure, minted, print, print_json, sentence};
 use crate::cli::{TokenInspect, TokenMint};
 use crate::config::{Config, read_secret, reason};
 use crate::service::attach;
@@ -27,16 +27,12 @@ pub(super) async fn mint(mapae: &Mapae, by: By<'_>, arguments: TokenMint, guesse
             "{name} does not hold {missing}: `mapae user grant {name} {missing}` first."
         )));
     }
-    let token = mapae.mint(&user.id, &requested, by).await.map_err(sentence)?;
-    if guessed {
-        let issuer = &mapae.settings().base_url;
-        // Without standard error nobody would read it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "mapae: The token names {issuer} as its issuer, since base_url is not set; a server with another base_url \
-             refuses it. Set MAPAE_BASE_URL as there."
-        );
+    if minted::is_asked_for(&arguments) {
+        warn_of_issuer(mapae, guessed);
+        return minted::mint(mapae, &user, by, requested, arguments).await;
     }
+    let token = mapae.mint(&user.id, &requested, by).await.map_err(sentence)?;
+    warn_of_issuer(mapae, guessed);
     if arguments.output.json {
         return print_json(&json!({
             "access_token": token.access_token.expose(),
@@ -46,6 +42,18 @@ pub(super) async fn mint(mapae: &Mapae, by: By<'_>, arguments: TokenMint, guesse
         }));
     }
     print(&format!("{}\n", token.access_token.expose()))
+}
+
+fn warn_of_issuer(mapae: &Mapae, guessed: bool) {
+    if guessed {
+        let issuer = &mapae.settings().base_url;
+        // Without standard error nobody would read it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "mapae: The token names {issuer} as its issuer, since base_url is not set; a server with another base_url \
+             refuses it. Set MAPAE_BASE_URL as there."
+        );
+    }
 }
 
 /// Whether the token is to be believed, in words.
@@ -97,22 +105,26 @@ async fn against_server(
         Err(other @ (Failure::Silent | Failure::OutputClosed)) => return Err(other),
     };
     let refused = |words: String| Ok(Verdict { valid: Some(false), words: format!("Refused. {words}") });
-    let authenticated = mapae.authenticate(token).await;
+    let authenticated = mapae.authenticate_bearer(token).await;
     mapae.store().close().await;
     match authenticated {
-        Ok(principal) => {
-            let name = name_of(&principal.user).to_owned();
-            Ok(Verdict {
-                valid: Some(true),
-                words: format!("Valid: signed by this server, for the active account {name}."),
-            })
+        Ok(bearer) => {
+            let whom = match &bearer {
+                Bearer::User(principal) => format!("the active account {}", name_of(&principal.user)),
+                Bearer::Thing(thing) => {
+                    format!("{}; the active account {} answers for it", thing.claims.sub, name_of(&thing.grantor))
+                }
+                Bearer::Client { client, .. } => format!("the client {}", client.client.id),
+            };
+            Ok(Verdict { valid: Some(true), words: format!("Valid: signed by this server, for {whom}.") })
         }
         Err(AuthenticateError::Token(error)) => {
             refused(inspect::explain(&error, decoded, &mapae.verifier().expected()))
         }
-        Err(AuthenticateError::NotAUser | AuthenticateError::NoSuchUser) => {
+        Err(AuthenticateError::NotAUser { .. } | AuthenticateError::NoSuchUser) => {
             refused("It is signed by this server, but is not a user's token.".to_owned())
         }
+        Err(AuthenticateError::PersonalToken) => refused("It is a personal access token, not a JWT.".to_owned()),
         Err(AuthenticateError::Ended) => refused(
             "It is signed by this server, but its session has ended: signed out, password changed, or the account \
              disabled or deleted."

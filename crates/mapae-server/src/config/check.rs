@@ -4,6 +4,7 @@ mod database;
 mod keys;
 mod network;
 mod passwords;
+mod subject_kinds;
 mod users;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub(crate) fn check(
         access_token_lifetime: checker.lifetime(),
         session_idle: checker.days("session_idle_days"),
         session_lifetime: checker.days("session_max_days"),
+        personal_token_lifetime: checker.days("personal_token_max_days"),
+        subject_kinds: checker.subject_kinds(),
         leeway: checker.number("leeway_seconds"),
         audience,
         signup_open,

@@ -1,5 +1,6 @@
 //! The configuration as the rest of the program uses it: typed, checked, complete.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,6 +66,10 @@ pub(crate) struct Config {
     pub(crate) session_idle: u32,
     /// In seconds.
     pub(crate) session_lifetime: u32,
+    /// In seconds.
+    pub(crate) personal_token_lifetime: u32,
+    /// Kinds of things for which administrators may have tokens minted.
+    pub(crate) subject_kinds: BTreeSet<String>,
     /// In seconds.
     pub(crate) leeway: u32,
     /// Empty means the base URL.

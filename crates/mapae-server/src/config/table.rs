@@ -162,6 +162,22 @@ pub(crate) static SETTINGS: &[Setting] = &[
         ..BASE
     },
     Setting {
+        name: "personal_token_max_days",
+        kind: Kind::Integer { min: 1, max: 3_650 },
+        default: Default::Is("365"),
+        help: "Longest life of a personal access token, in days",
+        hints: &["personal_token_days", "pat_max_days", "personal_token_lifetime"],
+        ..BASE
+    },
+    Setting {
+        name: "subject_kinds",
+        kind: Kind::List,
+        default: Default::Unset("none"),
+        help: "Kinds of things of your application, such as car, for which administrators may have tokens minted",
+        hints: &["subject_kind", "kinds", "subjects"],
+        ..BASE
+    },
+    Setting {
         name: "audience",
         kind: Kind::List,
         default: Default::From("base_url"),

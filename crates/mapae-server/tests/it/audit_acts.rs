@@ -159,6 +159,9 @@ impl<'a> Stage<'a> {
         self.form("/oauth2/revoke", &[("token", &access), ("client_id", "mapae")], 200).await;
 
         let token = text(&self.sign_in("root", PASSWORD, 200).await["access_token"]);
+        let new = json!({ "kind": "personal_token", "scope": "me" });
+        let minted = self.json(Method::POST, "/users/me/tokens", &token, new, 201).await;
+        self.secrets.push(text(&minted["token"]));
         let ticket = text(&self.json(Method::POST, "/users/me/tickets", &token, json!({}), 201).await["ticket"]);
         // Routes that take tickets are an application's: it works beside the server here.
         let store = Store::open(&url, false, Migrate::Never, Arc::new(SystemClock)).await.expect("the database");

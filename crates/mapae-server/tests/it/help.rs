@@ -54,6 +54,8 @@ fn every_command_has_help() {
         "client remove",
         "token mint",
         "token inspect",
+        "token list",
+        "token revoke",
         "key list",
         "key rotate",
         "key revoke",

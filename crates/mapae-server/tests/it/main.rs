@@ -17,6 +17,7 @@ mod keys;
 mod kill;
 mod master_key;
 mod metrics;
+mod minted_tokens;
 mod nginx;
 mod password_hashes;
 mod postgres;

@@ -14,11 +14,12 @@ fn root() -> PathBuf {
 }
 
 /// Every file with walks. A page that is not here has none, see the test below.
-const WALKED: [&str; 8] = [
+const WALKED: [&str; 9] = [
     "README.md",
     "docs/audit.md",
     "docs/command-line.md",
     "docs/configuration.md",
+    "docs/delegation.md",
     "docs/keys.md",
     "docs/passwords.md",
     "docs/sessions.md",
@@ -48,8 +49,11 @@ pub(crate) fn blocks(markdown: &str) -> Vec<String> {
 
 /// Runs a page's walks in one shell beside a fresh server; what they printed.
 fn walk(page: &str) -> String {
-    let home = Home::new();
-    let server = Server::start(&home, &[]);
+    walk_in(&Home::new(), page)
+}
+
+fn walk_in(home: &Home, page: &str) -> String {
+    let server = Server::start(home, &[]);
     let text = std::fs::read_to_string(root().join(page)).expect("the page");
     let blocks = blocks(&text);
     assert!(!blocks.is_empty(), "{page} has no walk");
@@ -105,6 +109,18 @@ fn sessions() {
     assert_eq!(shown.matches(r#""refresh_token":"mr_"#).count(), 2, "{shown}");
     assert!(shown.contains("Its secret, which is shown only now: mcs_"), "{shown}");
     assert!(shown.contains("confidential"), "{shown}");
+}
+
+#[test]
+fn delegation() {
+    let page = std::fs::read_to_string(root().join("docs/delegation.md")).expect("the page");
+    let configuration = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("its settings");
+    let shown = walk_in(&Home::new().with("mapae.toml", configuration), "docs/delegation.md");
+    assert_eq!(shown.matches(r#""issued_token_type":"urn:ietf:params:oauth:token-type:access_token""#).count(), 2);
+    assert!(shown.contains(r#""scope":"drive","issued_token_type""#), "{shown}");
+    assert!(shown.contains("personal_token") && shown.contains("deploy"), "{shown}");
+    assert!(shown.contains("200\n") && shown.contains("The one sent speaks for a car."), "{shown}");
+    assert!(shown.ends_with("Revoked 1 token.\n"), "{shown}");
 }
 
 #[test]

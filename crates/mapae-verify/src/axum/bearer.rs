@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::{BearerError, ScopedClaims, TokenVerifier};
-use crate::{Claims, ScopeSet, VerifiedToken};
+use crate::{Claims, ScopeSet, Scopes, VerifiedToken};
 
 /// A verified token with at least the scopes `S`; dereferences to its claims.
 ///
@@ -29,6 +29,10 @@ pub struct Bearer<S = (), C = Claims> {
 }
 
 impl<S, C> Bearer<S, C> {
+    pub(super) const fn new(token: VerifiedToken<C>, verifier: TokenVerifier<C>) -> Self {
+        Self { token, verifier, scopes: PhantomData }
+    }
+
     /// The token's claims.
     pub fn claims(&self) -> &Arc<C> {
         self.token.claims()
@@ -72,7 +76,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, BearerError> {
         let verifier = TokenVerifier::<C>::from_ref(state);
         let token = authenticate::<S, C>(parts, &verifier).await?;
-        Ok(Self { token, verifier, scopes: PhantomData })
+        Ok(Self::new(token, verifier))
     }
 }
 
@@ -100,14 +104,27 @@ pub(super) async fn authenticate<S: ScopeSet, C: ScopedClaims>(
     parts: &Parts,
     verifier: &TokenVerifier<C>,
 ) -> Result<VerifiedToken<C>, BearerError> {
-    let token = match verifier.authenticated(&parts.extensions) {
-        Some(token) => token,
+    let token = verified::<S, C>(parts, verifier).await?;
+    check_scopes::<S>(token.scopes())?;
+    Ok(token)
+}
+
+/// The token of a request for a route that asks for the scopes `S`, whichever it has.
+pub(super) async fn verified<S: ScopeSet, C: ScopedClaims>(
+    parts: &Parts,
+    verifier: &TokenVerifier<C>,
+) -> Result<VerifiedToken<C>, BearerError> {
+    match verifier.authenticated(&parts.extensions) {
+        Some(token) => Ok(token),
         None => {
             let verified = verifier.verify_token(bearer_token(&parts.headers)?).await;
-            verified.map_err(|error| BearerError::refused::<S>(error))?
+            verified.map_err(|error| BearerError::refused::<S>(error))
         }
-    };
-    if S::satisfied_by(token.scopes()) { Ok(token) } else { Err(BearerError::InsufficientScope { scopes: S::names() }) }
+    }
+}
+
+pub(super) fn check_scopes<S: ScopeSet>(held: &Scopes) -> Result<(), BearerError> {
+    if S::satisfied_by(held) { Ok(()) } else { Err(BearerError::InsufficientScope { scopes: S::names() }) }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 §2.1); the scheme's letters may be of any case. The token may be

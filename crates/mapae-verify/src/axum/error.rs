@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::ErrorStyle;
-use crate::{ScopeSet, TokenError, VerifyError};
+use crate::{ScopeSet, Subject, SubjectKind, SubjectSet, TokenError, VerifyError};
 
 /// Seconds after which a service without keys is worth asking again.
 pub const RETRY_SECONDS: u32 = 2;
@@ -36,6 +36,14 @@ pub enum BearerError {
     InsufficientScope {
         /// Those that the route asks for, space separated.
         scopes: String,
+    },
+    /// The token speaks for another kind of subject than the route takes.
+    #[error("This takes a token for: {wanted}. The one sent speaks for a {shown}.")]
+    WrongSubject {
+        /// The kinds that the route takes.
+        wanted: String,
+        /// The kind that the token speaks for.
+        shown: String,
     },
     /// There is nothing to check tokens with: no keys, or no revocations.
     #[error("The service cannot answer right now. Try again in a moment.")]
@@ -68,6 +76,16 @@ impl BearerError {
         }
     }
 
+    /// Refuses a token for `shown` on a route that takes those for `K`.
+    pub(super) fn wrong_subject<K: SubjectSet>(shown: &Subject) -> Self {
+        let shown = match shown.kind() {
+            SubjectKind::User(_) => "user",
+            SubjectKind::Client(_) => "client",
+            SubjectKind::Other { kind, .. } => kind,
+        };
+        Self::WrongSubject { wanted: K::names(), shown: shown.to_owned() }
+    }
+
     /// The stable word for programs, `code` of a problem.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -76,6 +94,7 @@ impl BearerError {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken { .. } => "invalid_token",
             Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::WrongSubject { .. } => "wrong_subject",
             Self::Unavailable => "unavailable",
         }
     }
@@ -88,6 +107,7 @@ impl BearerError {
             Self::InvalidRequest => "The request is malformed",
             Self::InvalidToken { .. } => "The token is not valid",
             Self::InsufficientScope { .. } => "The token lacks a scope",
+            Self::WrongSubject { .. } => "The token speaks for another subject",
             Self::Unavailable => "Temporarily unavailable",
         }
     }
@@ -98,7 +118,9 @@ impl BearerError {
         match (self, style) {
             (Self::NotAuthenticated | Self::InvalidToken { .. }, _) => StatusCode::UNAUTHORIZED,
             (Self::InvalidRequest, _) => StatusCode::BAD_REQUEST,
-            (Self::InsufficientScope { .. }, ErrorStyle::Problem) => StatusCode::FORBIDDEN,
+            (Self::InsufficientScope { .. }, ErrorStyle::Problem) | (Self::WrongSubject { .. }, _) => {
+                StatusCode::FORBIDDEN
+            }
             // As in FastAPI's tutorial.
             (Self::InsufficientScope { .. }, ErrorStyle::Detail) => StatusCode::UNAUTHORIZED,
             (Self::Unavailable, _) => StatusCode::SERVICE_UNAVAILABLE,
@@ -111,7 +133,9 @@ impl BearerError {
         let text = match (self, style) {
             (Self::NotAuthenticated, _) => "Bearer".to_owned(),
             (Self::InvalidRequest, ErrorStyle::Problem) => "Bearer error=\"invalid_request\"".to_owned(),
-            (Self::InvalidRequest, ErrorStyle::Detail) | (Self::Unavailable, _) => return None,
+            (Self::InvalidRequest, ErrorStyle::Detail) | (Self::Unavailable | Self::WrongSubject { .. }, _) => {
+                return None;
+            }
             (Self::InvalidToken { scopes, .. } | Self::InsufficientScope { scopes }, ErrorStyle::Detail) => {
                 if scopes.is_empty() { "Bearer".to_owned() } else { format!("Bearer scope=\"{scopes}\"") }
             }
@@ -160,7 +184,7 @@ impl BearerError {
             Self::NotAuthenticated => Some("Not authenticated"),
             Self::InvalidToken { .. } => Some("Could not validate credentials"),
             Self::InsufficientScope { .. } => Some("Not enough permissions"),
-            Self::InvalidRequest | Self::Unavailable => None,
+            Self::InvalidRequest | Self::WrongSubject { .. } | Self::Unavailable => None,
         }
     }
 }

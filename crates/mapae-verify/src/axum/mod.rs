@@ -32,6 +32,9 @@
 //! }
 //! ```
 //!
+//! A `Bearer` is whoever has a good token: a user, a client, or a thing of the application's own. [`Subject<K, S>`](Subject)
+//! takes tokens of one kind of subject alone.
+//!
 //! [`require`] protects a whole sub-tree, with its fallbacks and files. [`Bearer::ended`] and [`Bearer::until_end`]
 //! close WebSockets and streams of events when their token ends.
 //!
@@ -47,6 +50,7 @@ mod flow;
 mod openapi;
 mod require;
 mod style;
+mod subject;
 #[cfg(feature = "utoipa")]
 mod utoipa;
 mod verifier;
@@ -60,6 +64,7 @@ pub use flow::PasswordFlow;
 pub use openapi::{document_required, finish_openapi, protect};
 pub use require::{Require, RequireLayer, require};
 pub use style::{ErrorStyle, error_style, on_error};
+pub use subject::Subject;
 #[cfg(feature = "utoipa")]
 pub use utoipa::BearerSecurity;
 pub use verifier::{ScopedClaims, TokenVerifier};

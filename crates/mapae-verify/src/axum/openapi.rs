@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 
 use super::error::Problem;
 use super::{
-    Bearer, BearerError, ErrorStyle, PasswordFlow, SECURITY_SCHEME, ScopedClaims, TokenVerifier, require as layer,
+    Bearer, BearerError, ErrorStyle, PasswordFlow, SECURITY_SCHEME, ScopedClaims, Subject, TokenVerifier,
+    require as layer,
 };
-use crate::{ScopeSet, VerifyError};
+use crate::{ScopeSet, SubjectSet, VerifyError};
 
 /// The member of a parameter that holds its [`Note`].
 const NOTE: &str = "x-mapae-bearer";
@@ -42,6 +43,26 @@ impl<S: ScopeSet, C> OperationInput for Bearer<S, C> {
 
     fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Vec<(Option<StatusCode>, Response)> {
         refusals::<S>(ctx).into_iter().map(|(status, response)| (Some(StatusCode::Code(status)), response)).collect()
+    }
+}
+
+impl<K: SubjectSet, S: ScopeSet, E> OperationInput for Subject<K, S, E> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        document::<S>(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Vec<(Option<StatusCode>, Response)> {
+        let mut refusals = refusals::<S>(ctx);
+        // The one answer for two reasons: a missing scope comes after the wrong subject.
+        refusals.truncate(1);
+        let (scopes, wanted) = (S::names(), K::names());
+        let mut description = format!("The token does not speak for: {wanted}.");
+        if !scopes.is_empty() {
+            description.push_str(&format!(" Or it lacks a scope: {scopes}."));
+        }
+        let error = BearerError::WrongSubject { wanted, shown: "thing".to_owned() };
+        refusals.push(refusal(ctx, &error, description));
+        refusals.into_iter().map(|(status, response)| (Some(StatusCode::Code(status)), response)).collect()
     }
 }
 

@@ -14,6 +14,7 @@ mod require;
 mod revocations;
 mod routes;
 mod streams;
+mod subjects;
 mod support;
 mod tls;
 mod unavailable;

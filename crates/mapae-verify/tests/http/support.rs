@@ -51,6 +51,7 @@ pub(crate) fn claims(scope: &str) -> Claims {
         client_id: "web".into(),
         scope: Scopes::parse(scope).unwrap(),
         sid: None,
+        act: None,
         extra: NoExtra {},
     }
 }

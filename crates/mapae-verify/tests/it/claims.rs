@@ -1,6 +1,6 @@
 //! Claims on the wire.
 
-use mapae_verify::{Algorithm, Audience, Claims, NoExtra, REGISTERED_CLAIMS, Scopes, SignError};
+use mapae_verify::{Actor, Algorithm, Audience, Claims, NoExtra, REGISTERED_CLAIMS, Scopes, SignError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -23,9 +23,23 @@ fn claims_are_written_as_rfc_9068_has_them() {
     assert_eq!(serde_json::from_value::<Claims>(json).unwrap(), more);
 }
 
+#[test]
+fn who_acts_is_written_and_read() {
+    let mut claims = claims();
+    claims.act = Some(Actor { sub: "client:bot".into(), act: Some(Box::new(Actor::new("0198c0de"))) });
+    let json = serde_json::to_value(&claims).unwrap();
+    assert_eq!(json["act"], json!({ "sub": "client:bot", "act": { "sub": "0198c0de" } }));
+    assert_eq!(serde_json::from_value::<Claims>(json).unwrap(), claims);
+    assert_eq!(claims.act.as_ref().unwrap().chain().collect::<Vec<_>>(), ["client:bot", "0198c0de"]);
+    // By the strict reader of verifiers, too.
+    let key = key(Algorithm::ES256);
+    let verifier = crate::support::builder(crate::support::set(&[key])).build();
+    assert_eq!(*verifier.verify(&key.sign("at+jwt", &claims).unwrap()).unwrap(), claims);
+}
+
 fn with_extra<E>(extra: E) -> Claims<E> {
-    let Claims { iss, sub, aud, exp, iat, nbf, jti, client_id, scope, sid, extra: NoExtra {} } = claims();
-    Claims { iss, sub, aud, exp, iat, nbf, jti, client_id, scope, sid, extra }
+    let Claims { iss, sub, aud, exp, iat, nbf, jti, client_id, scope, sid, act, extra: NoExtra {} } = claims();
+    Claims { iss, sub, aud, exp, iat, nbf, jti, client_id, scope, sid, act, extra }
 }
 
 #[test]

@@ -238,6 +238,7 @@ fn extra_claims_are_read_beside_the_registered() {
         client_id: plain.client_id,
         scope: plain.scope,
         sid: plain.sid,
+        act: plain.act,
     };
     let token = key.sign("at+jwt", &with_tenant).unwrap();
     let verifier = builder(set(&[key])).claims::<Claims<Tenant>>().build();

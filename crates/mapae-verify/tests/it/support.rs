@@ -45,6 +45,7 @@ pub(crate) fn claims() -> Claims {
         client_id: "web".into(),
         scope: Scopes::parse("me items").unwrap(),
         sid: Some("s1".into()),
+        act: None,
         extra: NoExtra {},
     }
 }

@@ -106,6 +106,8 @@ events! {
     RefreshTokenReused = "refresh-token.reused", Refused;
     /// A refresh token was accepted that this database has not made: it was restored from a backup.
     RefreshTokenAhead = "refresh-token.ahead", Success;
+    /// A weaker token was minted from another, for a bot or a thing.
+    TokenMinted = "token.minted", Success;
     /// A client gave an access token up.
     TokenRevoked = "token.revoked", Success;
     /// A ticket was shown again that had been used.

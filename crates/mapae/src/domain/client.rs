@@ -78,11 +78,13 @@ pub enum GrantType {
     RefreshToken,
     /// The client acts for itself (RFC 6749 §4.4).
     ClientCredentials,
+    /// A person's token, or one that was minted from such a one, for a weaker one (RFC 8693).
+    TokenExchange,
 }
 
 impl GrantType {
     /// Every grant that this service knows.
-    pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] = [Self::Password, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
@@ -90,6 +92,7 @@ impl GrantType {
             Self::Password => "password",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 }
@@ -143,7 +146,7 @@ impl Client {
         Self {
             id: ClientId(FIRST_PARTY_CLIENT_ID.to_owned()),
             client_type: ClientType::Public,
-            grants: BTreeSet::from([GrantType::Password, GrantType::RefreshToken]),
+            grants: BTreeSet::from([GrantType::Password, GrantType::RefreshToken, GrantType::TokenExchange]),
             scopes: scopes.all(),
             audiences: Vec::new(),
             lifetimes: Lifetimes::default(),

@@ -126,9 +126,20 @@ impl ScopeCatalogue {
         if !requested.is_empty() {
             return self.still(requested, held, allowed);
         }
-        let held = self.still(held, held, allowed);
+        self.implied(&self.still(held, held, allowed))
+    }
+
+    /// The scopes of a token that is minted from one with `parent`: what is asked for, or else everything, of those that
+    /// can be passed on. What is marked explicit cannot: administrators act themselves.
+    pub fn delegate(&self, requested: &Scopes, parent: &Scopes, held: &Scopes, allowed: &Scopes) -> Scopes {
+        let passed_on = self.implied(&self.still(parent, held, allowed));
+        if requested.is_empty() { passed_on } else { requested.intersection(&passed_on) }
+    }
+
+    /// Those that are not marked explicit.
+    fn implied(&self, scopes: &Scopes) -> Scopes {
         let implied = |name: &&str| self.entries.get(*name).is_some_and(|entry| !entry.explicit);
-        held.iter().filter(implied).filter_map(|name| Scope::parse(name).ok()).collect()
+        scopes.iter().filter(implied).filter_map(|name| Scope::parse(name).ok()).collect()
     }
 
     /// What is left of a grant: of `granted`, what is still held, still allowed to the client, and still declared.

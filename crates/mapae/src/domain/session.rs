@@ -3,9 +3,9 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use mapae_verify::Scopes;
+use mapae_verify::{Scopes, Subject};
 
-use super::UserId;
+use super::{Delegation, UserId};
 
 /// The client that serves the tutorial's routes: this service's own sign-in (`client_id` of RFC 9068 tokens).
 pub const FIRST_PARTY_CLIENT_ID: &str = "mapae";
@@ -38,6 +38,8 @@ pub struct Session {
     pub access_expires_at: DateTime<Utc>,
     /// The program that signed in.
     pub device: Device,
+    /// What makes it the session of a minted token; none for a sign-in.
+    pub delegation: Option<Box<Delegation>>,
 }
 
 /// What a refresh compares and sets.
@@ -119,6 +121,25 @@ impl Session {
     /// Whether access tokens of this session are still good at `now`.
     pub fn is_live(&self, now: DateTime<Utc>) -> bool {
         self.ended.is_none() && now < self.expires_at
+    }
+
+    /// Whether its tokens speak for this subject: the thing that they were minted for, else the account.
+    pub fn speaks_for(&self, subject: &Subject) -> bool {
+        match self.delegation.as_ref().and_then(|delegation| delegation.subject.as_ref()) {
+            Some(thing) => thing == subject,
+            None => subject.as_user() == Some(self.user_id.as_str()),
+        }
+    }
+
+    /// Whether it is over since its account holds `held` and no more: a minted token ends when its grantor loses one of
+    /// its scopes. The tokens of a sign-in only lose the scope.
+    pub fn has_lost_scopes(&self, held: &Scopes) -> bool {
+        self.delegation.is_some() && !held.contains_all(&self.scope)
+    }
+
+    /// How many tokens were minted one from the other up to this session.
+    pub fn depth(&self) -> u8 {
+        self.delegation.as_ref().map_or(0, |delegation| delegation.depth)
     }
 
     /// How it can be refreshed at `now`, if it can.

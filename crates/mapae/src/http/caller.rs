@@ -31,6 +31,21 @@ impl<U: Account> Clone for Caller<U> {
     }
 }
 
+/// An access token as a request has it.
+pub(super) enum Presented<'p> {
+    Header(&'p str),
+    Cookie(SecretText),
+}
+
+impl Presented<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Header(token) => token,
+            Self::Cookie(token) => token.expose(),
+        }
+    }
+}
+
 /// Whether a disabled account, of the application's own table, passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disabled {
@@ -70,12 +85,17 @@ impl<U: Account> Caller<U> {
     }
 
     async fn by_token<S: ScopeSet>(parts: &Parts, authority: &U::Authority) -> Result<Self, ApiError> {
-        let found = match Self::in_cookie(parts, authority)? {
-            Some(token) => U::identify(authority, token.expose()).await,
-            None => U::identify(authority, bearer_token(&parts.headers)?).await,
-        };
+        let found = U::identify(authority, Self::token(parts, authority)?.as_str()).await;
         let identity = found.map_err(|error| ApiError::from_authenticate(error, S::names()))?;
         Ok(Self { authority: authority.clone(), identity })
+    }
+
+    /// The access token, in a cookie or in the header.
+    pub(super) fn token<'p>(parts: &'p Parts, authority: &U::Authority) -> Result<Presented<'p>, ApiError> {
+        match Self::in_cookie(parts, authority)? {
+            Some(token) => Ok(Presented::Cookie(token)),
+            None => Ok(Presented::Header(bearer_token(&parts.headers)?)),
+        }
     }
 
     /// The access token in a cookie. The header, which no page of another site can send, goes before it.

@@ -138,10 +138,32 @@ macro_rules! as_its_caller {
 
 as_its_caller! { CurrentUser KnownUser }
 
-/// Whoever signed in, on this service's own routes, which serve any kind of account and no streams.
-pub(super) struct SignedIn<S>(Principal, PhantomData<fn() -> S>);
+/// Whoever signed in, on this service's own routes, which serve any kind of account and no streams. Here is the one rule
+/// that keeps delegated tokens from accounts, sessions, tokens and administration: none passes unless the route says
+/// [`OrDelegated`].
+pub(super) struct SignedIn<S, D = OwnToken>(Principal, PhantomData<fn() -> (S, D)>);
 
-impl<S> Deref for SignedIn<S> {
+/// Which tokens pass.
+pub(super) trait Passes: 'static {
+    /// Whether those that were minted from others are among them.
+    const DELEGATED: bool;
+}
+
+/// Those of a sign-in alone.
+pub(super) struct OwnToken;
+
+impl Passes for OwnToken {
+    const DELEGATED: bool = false;
+}
+
+/// Those that were minted from others, too.
+pub(super) struct OrDelegated;
+
+impl Passes for OrDelegated {
+    const DELEGATED: bool = true;
+}
+
+impl<S, D> Deref for SignedIn<S, D> {
     type Target = Principal;
 
     fn deref(&self) -> &Principal {
@@ -149,11 +171,14 @@ impl<S> Deref for SignedIn<S> {
     }
 }
 
-impl<S: ScopeSet> FromRequestParts<Service> for SignedIn<S> {
+impl<S: ScopeSet, D: Passes> FromRequestParts<Service> for SignedIn<S, D> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
         let mut caller = Caller::<User>::without_ticket::<S>(parts, service).await?;
+        if !D::DELEGATED && caller.identity.is_delegated() {
+            return Err(ApiError::delegated_token());
+        }
         caller.check::<S>(Disabled::Refused)?;
         caller.identity.source = sent_from::source(&parts.extensions);
         Ok(Self(caller.identity, PhantomData))

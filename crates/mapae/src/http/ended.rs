@@ -27,6 +27,10 @@ pub struct Ended {
 }
 
 impl Ended {
+    pub(super) const fn new(error: ApiError) -> Self {
+        Self { error }
+    }
+
     /// What a new request would be answered with.
     #[must_use]
     pub const fn error(&self) -> &ApiError {
@@ -37,7 +41,7 @@ impl Ended {
     #[must_use]
     pub fn close_code(&self) -> u16 {
         match self.error.code() {
-            ErrorCode::InsufficientScope | ErrorCode::InactiveUser => CLOSE_FORBIDDEN,
+            ErrorCode::InsufficientScope | ErrorCode::InactiveUser | ErrorCode::WrongSubject => CLOSE_FORBIDDEN,
             code if code.status().is_server_error() => CLOSE_TRY_AGAIN_LATER,
             _ => CLOSE_UNAUTHORIZED,
         }

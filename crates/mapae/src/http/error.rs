@@ -186,6 +186,19 @@ impl ApiError {
             .edit(|inner| inner.scopes = scopes)
     }
 
+    /// The token speaks for a subject of the kind `shown`, and the route takes those of `wanted`.
+    pub fn wrong_subject(wanted: &str, shown: &str) -> Self {
+        let detail = format!("This takes a token for: {wanted}. The one sent speaks for a {shown}.");
+        Self::new(ErrorCode::WrongSubject, detail)
+    }
+
+    /// The token was minted from another one, and the route wants one of a sign-in.
+    pub fn delegated_token() -> Self {
+        let detail =
+            "This needs a token of your own sign-in. The one sent was minted from another one, to be handed on.";
+        Self::new(ErrorCode::DelegatedToken, detail)
+    }
+
     /// Fields that cannot be taken.
     pub fn validation(fields: Vec<FieldProblem>) -> Self {
         let name = |field: &FieldProblem| field.loc.last().cloned().unwrap_or_default();
@@ -318,6 +331,7 @@ impl From<BearerError> for ApiError {
             BearerError::InvalidRequest => Self::new(ErrorCode::InvalidRequest, error.to_string()),
             BearerError::InvalidToken { reason, scopes } => Self::refused_token(reason, scopes),
             BearerError::InsufficientScope { scopes } => Self::insufficient_scope(scopes),
+            BearerError::WrongSubject { wanted, shown } => Self::wrong_subject(&wanted, &shown),
             BearerError::Unavailable => Self::unavailable(&error),
         }
     }
@@ -399,7 +413,8 @@ impl ApiError {
         match error {
             AuthenticateError::Store(error) => error.into(),
             AuthenticateError::Token(error) => Self::refused_token(error, scopes),
-            AuthenticateError::NotAUser | AuthenticateError::Ended | AuthenticateError::NoSuchUser => {
+            AuthenticateError::NotAUser { kind } => Self::wrong_subject("user", &kind),
+            AuthenticateError::PersonalToken | AuthenticateError::Ended | AuthenticateError::NoSuchUser => {
                 Self::invalid_token(error.to_string(), scopes)
             }
         }

@@ -39,6 +39,12 @@ catalogue! {
     InvalidTicket = "invalid_ticket", UNAUTHORIZED, "The ticket is not valid";
     /// The token lacks a scope that the route asks for.
     InsufficientScope = "insufficient_scope", FORBIDDEN, "The token lacks a scope";
+    /// The token speaks for another kind of subject than the route takes.
+    WrongSubject = "wrong_subject", FORBIDDEN, "The token speaks for another subject";
+    /// The token was minted from another one, and the route wants one of a sign-in.
+    DelegatedToken = "delegated_token", FORBIDDEN, "Not with a token that was minted from another";
+    /// The application does not let this account speak for that thing.
+    SubjectRefused = "subject_refused", FORBIDDEN, "You may not speak for that";
     /// Unknown name, wrong password or disabled account.
     IncorrectCredentials = "incorrect_credentials", UNAUTHORIZED, "Incorrect username or password";
     /// The token's account is disabled.
@@ -77,6 +83,10 @@ catalogue! {
     UserNotFound = "user_not_found", NOT_FOUND, "No such account";
     /// There is no such session, or it has ended.
     SessionNotFound = "session_not_found", NOT_FOUND, "No such session";
+    /// There is no such minted token, or it has ended.
+    TokenNotFound = "token_not_found", NOT_FOUND, "No such token";
+    /// The account has too many minted tokens that are still good.
+    TooManyTokens = "too_many_tokens", CONFLICT, "Too many tokens";
     /// There is no such OAuth client.
     ClientNotFound = "client_not_found", NOT_FOUND, "No such client";
     /// There is no such route.

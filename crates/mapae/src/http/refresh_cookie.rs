@@ -73,6 +73,7 @@ impl From<TokenError> for ApiError {
             TokenError::InvalidGrant(_)
             | TokenError::InvalidScope(_)
             | TokenError::InvalidClient
+            | TokenError::Mint(_)
             | TokenError::UnauthorizedClient => Self::invalid_token(error.to_string(), String::new()),
         }
     }

@@ -15,8 +15,8 @@ use super::api::{ApiRouter, Routes};
 use super::request::{self, Around};
 use super::style::{ErrorStyle, error_style};
 use super::{
-    admin, audit, clients, error, health, oauth, refresh_cookie, revocations, sessions, tickets, token, users, verify,
-    well_known,
+    admin, audit, clients, error, health, minted, oauth, refresh_cookie, revocations, sessions, tickets, token, users,
+    verify, well_known,
 };
 #[cfg(feature = "openapi")]
 use super::{docs, openapi};
@@ -35,6 +35,7 @@ pub fn app(service: impl Into<Service>) -> Router {
         .merge(users::router(abilities))
         .merge(tickets::router())
         .merge(sessions_router())
+        .merge(minted::router())
         .merge(admin_router(abilities))
         .merge(oauth::router(&service))
         .merge(verify::router())
@@ -137,6 +138,12 @@ impl<U: Account> Mapae<U> {
     /// `/users/me/sessions`, `/users/signout`, and `/users/refresh` for pages that keep the refresh token in a cookie.
     pub fn sessions_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
         self.mounted(|_| sessions_router())
+    }
+
+    /// `/users/me/tokens`: weaker tokens, for programs and for things of the application's own. They are exchanged at
+    /// `/oauth2/token` ([`Self::oauth_router`]).
+    pub fn delegation_router<S: Clone + Send + Sync + 'static>(&self) -> Routes<S> {
+        self.mounted(|_| minted::router())
     }
 
     /// `/oauth2` and its metadata: the standards' endpoints. Mount it at the root of the base URL.

@@ -62,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
 }
 
 /// Short, and without what would confuse a terminal or a page.
-fn tidy(name: &str) -> Option<String> {
+pub(super) fn tidy(name: &str) -> Option<String> {
     let name: String = name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
     (!name.is_empty()).then_some(name)
 }

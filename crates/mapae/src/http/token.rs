@@ -40,6 +40,9 @@ pub(super) struct TokenBody {
     /// lets nobody in. Absent where it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     device_token: Option<String>,
+    /// What was issued, in answer to a token exchange (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
 }
 
 impl From<TokenResponse> for TokenBody {
@@ -58,7 +61,13 @@ impl TokenBody {
             scope: response.scope.to_string(),
             refresh_token: response.refresh_token.map(|token| token.expose().to_owned()),
             device_token: response.device_token.map(|token| token.expose().to_owned()),
+            issued_token_type: None,
         }
+    }
+
+    /// With the type of what was issued.
+    pub(super) fn issued_as(self, token_type: &'static str) -> Self {
+        Self { issued_token_type: Some(token_type), ..self }
     }
 }
 

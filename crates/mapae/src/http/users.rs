@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::api::{ApiRouter, Operation, answers_as, delete_with, get_with, patch_with, post_with};
 use super::body::{Fields, FromFields, JsonBody};
-use super::current_user::SignedIn;
+use super::current_user::{OrDelegated, SignedIn};
 use super::error::{ApiError, Problem};
 use super::sent_from::Asker;
 use crate::Service;
@@ -40,7 +40,7 @@ pub(super) struct UserBody {
     updated_at: Option<DateTime<Utc>>,
 }
 
-fn rfc3339<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn rfc3339<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => written(time, serializer),
         None => serializer.serialize_none(),
@@ -203,7 +203,7 @@ async fn sign_up(
     Ok((StatusCode::CREATED, Json(UserBody::from(&user))))
 }
 
-async fn me(me: SignedIn<Me>) -> Json<UserBody> {
+async fn me(me: SignedIn<Me, OrDelegated>) -> Json<UserBody> {
     Json(UserBody::from(&*me.user))
 }
 
@@ -241,6 +241,7 @@ impl From<ChangeError> for ApiError {
         match error {
             ChangeError::Ended { scope } => Self::from_authenticate(AuthenticateError::Ended, scope.to_owned()),
             ChangeError::InsufficientScope { scope } => Self::insufficient_scope(scope.to_owned()),
+            ChangeError::Delegated => Self::delegated_token(),
             ChangeError::Account(error) => error.into(),
         }
     }

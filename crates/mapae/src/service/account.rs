@@ -253,14 +253,14 @@ impl<U: StoredUser> Account for U {
             (TableAuthority::Stateless(stateless), Proof::Token(token)) => stateless.identify_again(token).await,
             // Each makes its own kind.
             (TableAuthority::Service(_), Proof::Token(_)) | (TableAuthority::Stateless(_), Proof::Session(_)) => {
-                Err(AuthenticateError::NotAUser)
+                Err(AuthenticateError::NoSuchUser)
             }
         }
     }
 
     fn identity(principal: Principal) -> Result<Known<U>, AuthenticateError> {
         // Made by the same builder that fixed the type of the table.
-        let user = principal.row::<U>().ok_or(AuthenticateError::NotAUser)?;
+        let user = principal.row::<U>().ok_or(AuthenticateError::NoSuchUser)?;
         Ok(Known { user, scopes: principal.claims.scope.clone(), proof: Proof::Session(principal) })
     }
 

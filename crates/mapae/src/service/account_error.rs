@@ -114,6 +114,9 @@ pub enum ChangeError {
         /// The scope that the change asks for.
         scope: &'static str,
     },
+    /// The token was minted from another one, which is never enough for a change.
+    #[error("this needs a token of your own sign-in, not one that was minted from it")]
+    Delegated,
     /// The change itself cannot be made.
     #[error(transparent)]
     Account(AccountError),

@@ -424,7 +424,7 @@ async fn administer_own(mut tx: Tx, id: &UserId, change: AdminChange, by: &Actor
     let user = tx.user(id).await?.ok_or(AccountError::NotFound)?;
     let scopes = user.scopes.union(&change.grant).difference(&change.withdraw);
     if scopes != user.scopes {
-        tx.set_scopes(id, &scopes).await?;
+        tx.set_scopes(id, &scopes, by).await?;
     }
     tx.record_all(administered(&user, &scopes, change.disabled, by)).await?;
     if let Some(disabled) = change.disabled {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use mapae_verify::{Claims, ScopeSet, VerifiedToken, VerifyError};
 
-use super::Service;
 use super::accounts::ChangeError;
 use super::directory::AnyRow;
+use super::{Bearer, Service};
 use crate::domain::{Session, Source, User, UserId};
 use crate::store::{StoreError, Tx};
 
@@ -29,6 +29,12 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Whether the token was minted from another one: it is in the hands of somebody else, perhaps, and never passes where
+    /// accounts, sessions and tokens are managed.
+    pub fn is_delegated(&self) -> bool {
+        self.session.delegation.is_some()
+    }
+
     /// Whether the token carries the scopes `S`, and the account still holds them: a scope withdrawn from the account is
     /// gone from its tokens here at once.
     pub fn allows<S: ScopeSet>(&self) -> bool {
@@ -47,9 +53,18 @@ pub enum AuthenticateError {
     /// The token itself is not to be believed.
     #[error(transparent)]
     Token(#[from] VerifyError),
-    /// The token is of another kind than a user's.
-    #[error("this is not a user's token")]
-    NotAUser,
+    /// The token speaks for another kind of subject than a user.
+    #[error("this takes a user's token, and the one sent speaks for a {kind}")]
+    NotAUser {
+        /// The kind that it speaks for.
+        kind: String,
+    },
+    /// It is a personal access token, which is no access token.
+    #[error(
+        "this is a personal access token, which no route takes: exchange it for an access token first, at \
+         /oauth2/token"
+    )]
+    PersonalToken,
     /// Its session was ended, or its account disabled or deleted.
     #[error("the session has ended")]
     Ended,
@@ -68,7 +83,7 @@ impl Service {
     /// # Errors
     /// [`AuthenticateError`] says why it does not count.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
-        self.principal(self.0.verifier.verify_token(token)?).await
+        user(self.authenticate_bearer(token).await?)
     }
 
     /// As [`Self::authenticate`] would answer now, without the token's text and its signature; and how long it is until the
@@ -91,23 +106,9 @@ impl Service {
         self.principal(token).await
     }
 
-    /// Whoever a verified token names, if session and account still count.
-    pub(super) async fn principal(&self, token: VerifiedToken<Claims>) -> Result<Principal, AuthenticateError> {
-        let claims = Arc::clone(token.claims());
-        let user_id = claims.sub.as_user().and_then(UserId::new).ok_or(AuthenticateError::NotAUser)?;
-        if self.store().is_token_revoked(&claims.jti).await? {
-            return Err(AuthenticateError::Ended);
-        }
-        let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
-        let session = self.store().cached_session(sid).await?.ok_or(AuthenticateError::Ended)?;
-        if !session.is_live(self.now()) || session.user_id != user_id {
-            return Err(AuthenticateError::Ended);
-        }
-        let account = self.account(&user_id).await?.ok_or(AuthenticateError::Ended)?;
-        if account.user.disabled {
-            return Err(AuthenticateError::Ended);
-        }
-        Ok(Principal { user: account.user, session, claims, source: Source::default(), row: account.row, token })
+    /// The person whom a verified token names, if session and account still count.
+    async fn principal(&self, token: VerifiedToken<Claims>) -> Result<Principal, AuthenticateError> {
+        user(self.bearer(token).await?)
     }
 
     /// Begins the transaction in which somebody does what asks for `scope`, if that is still allowed.
@@ -137,6 +138,9 @@ impl Service {
         principal: &Principal,
         scope: &'static str,
     ) -> Result<(), ChangeError> {
+        if principal.is_delegated() {
+            return Err(ChangeError::Delegated);
+        }
         let session = tx.session(&principal.session.id).await?.filter(|session| session.is_live(self.now()));
         let (Some(_), Some(user)) = (session, user.filter(|user| !user.disabled)) else {
             return Err(ChangeError::Ended { scope });
@@ -145,5 +149,15 @@ impl Service {
             return Err(ChangeError::InsufficientScope { scope });
         }
         Ok(())
+    }
+}
+
+/// The person of a token; whatever else it speaks for is none.
+fn user(bearer: Bearer) -> Result<Principal, AuthenticateError> {
+    match bearer {
+        Bearer::User(principal) => Ok(principal),
+        other @ (Bearer::Thing(_) | Bearer::Client { .. }) => {
+            Err(AuthenticateError::NotAUser { kind: other.kind().to_owned() })
+        }
     }
 }

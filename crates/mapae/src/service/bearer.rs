@@ -1,13 +1,16 @@
-//! Whoever a bearer token speaks for: a person or a client. Most routes want a person
-//! ([`authenticate`](super::Service::authenticate)); those that judge tokens for others take either.
+//! Whoever a bearer token speaks for: a person, a thing, or a client. Most routes want a person
+//! ([`authenticate`](super::Service::authenticate)); those that judge tokens for others take any.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mapae_verify::{Claims, Scopes};
+use mapae_verify::{Claims, ScopeSet, Scopes, SubjectKind, VerifiedToken};
 use uuid::Uuid;
 
+use super::directory::Account;
 use super::{AuthenticateError, Principal, Service};
-use crate::domain::{ClientId, GrantType};
+use crate::domain::personal_token;
+use crate::domain::{ClientId, GrantType, Session, Source, User};
 use crate::store::RegisteredClient;
 
 /// Whoever a good token speaks for.
@@ -15,6 +18,8 @@ use crate::store::RegisteredClient;
 pub enum Bearer {
     /// A person.
     User(Principal),
+    /// A thing of the application's own.
+    Thing(Thing),
     /// A client, for itself.
     Client {
         /// The client.
@@ -24,11 +29,25 @@ pub enum Bearer {
     },
 }
 
+/// A thing of the application's own that a good token speaks for.
+#[derive(Clone, Debug)]
+pub struct Thing {
+    /// The active account that answers for the token.
+    pub grantor: Arc<User>,
+    /// The live session of the token.
+    pub session: Arc<Session>,
+    /// The token's claims: `sub` is the thing.
+    pub claims: Arc<Claims>,
+    /// The token itself, for checking it again.
+    pub(super) token: VerifiedToken<Claims>,
+}
+
 impl Bearer {
     /// The token's claims.
     pub fn claims(&self) -> &Claims {
         match self {
             Self::User(principal) => &principal.claims,
+            Self::Thing(thing) => &thing.claims,
             Self::Client { claims, .. } => claims,
         }
     }
@@ -37,27 +56,89 @@ impl Bearer {
     pub fn scope(&self) -> Scopes {
         match self {
             Self::User(principal) => principal.claims.scope.intersection(&principal.user.scopes),
+            Self::Thing(thing) => thing.claims.scope.intersection(&thing.grantor.scopes),
             Self::Client { client, claims } => claims.scope.intersection(&client.client.scopes),
+        }
+    }
+
+    /// Whether the token carries the scopes `S`, and its holder still has them.
+    pub fn allows<S: ScopeSet>(&self) -> bool {
+        S::satisfied_by(&self.scope())
+    }
+
+    /// The kind of subject, in a word.
+    pub fn kind(&self) -> &str {
+        match self.claims().sub.kind() {
+            SubjectKind::User(_) => "user",
+            SubjectKind::Client(_) => "client",
+            SubjectKind::Other { kind, .. } => kind,
         }
     }
 }
 
 impl Service {
-    /// Checks a token of a person or of a client.
+    /// Checks a token of a person, a thing or a client.
     ///
     /// # Errors
     /// [`AuthenticateError`] says why it does not count.
     pub async fn authenticate_bearer(&self, token: &str) -> Result<Bearer, AuthenticateError> {
-        let claims = self.0.verifier.verify(token)?;
-        if claims.sub.as_user().is_some() {
-            return Ok(Bearer::User(self.authenticate(token).await?));
+        if token.starts_with(personal_token::PREFIX) {
+            return Err(AuthenticateError::PersonalToken);
         }
-        self.still_bears(claims).await
+        self.bearer(self.0.verifier.verify_token(token)?).await
+    }
+
+    /// As [`Self::authenticate_bearer`] would answer now, for a token of a person or a thing that was good before; and how
+    /// long it is until the token expires.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`] says why it does not count any more.
+    pub async fn bearer_again(&self, bearer: &Bearer) -> Result<(Bearer, Duration), AuthenticateError> {
+        let token = match bearer {
+            Bearer::User(principal) => &principal.token,
+            Bearer::Thing(thing) => &thing.token,
+            Bearer::Client { .. } => return Err(AuthenticateError::NotAUser { kind: "client".to_owned() }),
+        };
+        self.0.verifier.check_again(token)?;
+        Ok((self.bearer(token.clone()).await?, self.0.verifier.expires_in(token)))
+    }
+
+    /// Whoever a verified token names, if session and account still count.
+    pub(super) async fn bearer(&self, token: VerifiedToken<Claims>) -> Result<Bearer, AuthenticateError> {
+        let claims = Arc::clone(token.claims());
+        match claims.sub.kind() {
+            SubjectKind::User(_) => {
+                let (session, Account { user, row }) = self.grounds(&claims).await?;
+                Ok(Bearer::User(Principal { user, session, claims, source: Source::default(), row, token }))
+            }
+            SubjectKind::Other { .. } => {
+                let (session, Account { user: grantor, .. }) = self.grounds(&claims).await?;
+                Ok(Bearer::Thing(Thing { grantor, session, claims, token }))
+            }
+            SubjectKind::Client(_) => self.still_bears(claims).await,
+        }
+    }
+
+    /// What a token of a person or a thing stands on: its live session, and the active account that answers for it.
+    async fn grounds(&self, claims: &Claims) -> Result<(Arc<Session>, Account), AuthenticateError> {
+        if self.store().is_token_revoked(&claims.jti).await? {
+            return Err(AuthenticateError::Ended);
+        }
+        let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
+        let session = self.store().cached_session(sid).await?.ok_or(AuthenticateError::Ended)?;
+        if !session.is_live(self.now()) || !session.speaks_for(&claims.sub) {
+            return Err(AuthenticateError::Ended);
+        }
+        let account = self.account(&session.user_id).await?.ok_or(AuthenticateError::Ended)?;
+        if account.user.disabled || session.has_lost_scopes(&account.user.scopes) {
+            return Err(AuthenticateError::Ended);
+        }
+        Ok((session, account))
     }
 
     /// The client that these verified claims name, if it may still speak for itself.
-    pub(super) async fn still_bears(&self, claims: Arc<Claims>) -> Result<Bearer, AuthenticateError> {
-        let id = claims.sub.as_client().and_then(ClientId::parse).ok_or(AuthenticateError::NotAUser)?;
+    async fn still_bears(&self, claims: Arc<Claims>) -> Result<Bearer, AuthenticateError> {
+        let id = claims.sub.as_client().and_then(ClientId::parse).ok_or(AuthenticateError::Ended)?;
         if self.store().is_token_revoked(&claims.jti).await? {
             return Err(AuthenticateError::Ended);
         }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapae_verify::{Clock, DeclaredScope, SystemClock};
+use mapae_verify::{Clock, DeclaredKind, DeclaredScope, SystemClock};
 
 use super::account::Account;
 use super::directory::{Directory, UserRows};
@@ -142,6 +142,13 @@ impl<U: Account> Builder<U> {
         if let Err(error) = self.settings.scopes.declare_type::<S>() {
             self.scope_error.get_or_insert(error);
         }
+        self
+    }
+
+    /// Declares a kind of thing, for which administrators may then have tokens minted. Who else may is for
+    /// [`Hooks::may_speak_for`] to say.
+    pub fn subject_kind<K: DeclaredKind>(mut self) -> Self {
+        self.settings.subject_kinds.insert(K::KIND.to_owned());
         self
     }
 

@@ -7,11 +7,16 @@ use serde_json::Map;
 
 use super::clients::ClientAuth;
 use super::credentials::Proven;
+use super::minting::{MintError, Minted, Minting, Shown};
 use super::tokens::{Holder, NewSession};
 use super::{CredentialError, IssueError, PoolBusy, Service, SignInError, TokenResponse};
 use crate::domain::audit::{Actor, Entry, Event, Who};
+use crate::domain::delegation::Narrowing;
 use crate::domain::session::REFRESH_GRACE;
-use crate::domain::{Client, EndReason, GrantType, Presented, RefreshState, SecretText, Sender, Session, Source, User};
+use crate::domain::{
+    Client, EndReason, GrantType, MintedKind, PersonalToken, Presented, RefreshState, SecretText, Sender, Session,
+    Source, User,
+};
 use crate::store::{Advance, Sessions, StoreError, Tx};
 
 /// A request for tokens.
@@ -41,6 +46,19 @@ pub enum GrantRequest {
     RefreshToken(SecretText),
     /// Nothing but its own secret (RFC 6749 §4.4.2).
     ClientCredentials,
+    /// Another token (RFC 8693 §2.1).
+    TokenExchange(Box<TokenExchange>),
+}
+
+/// A token to be exchanged for a weaker one (RFC 8693 §2.1).
+#[derive(Clone, Debug)]
+pub struct TokenExchange {
+    /// On whose behalf, and what can be passed on at most: an access token or a personal one.
+    pub subject_token: SecretText,
+    /// Who acts, if somebody else than the client.
+    pub actor_token: Option<SecretText>,
+    /// How the new one is weaker.
+    pub narrowing: Narrowing,
 }
 
 impl GrantRequest {
@@ -49,6 +67,7 @@ impl GrantRequest {
             Self::Password { .. } => GrantType::Password,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials => GrantType::ClientCredentials,
+            Self::TokenExchange(_) => GrantType::TokenExchange,
         }
     }
 }
@@ -74,6 +93,9 @@ pub enum TokenError {
         /// Seconds until the next attempt.
         retry_after: u32,
     },
+    /// A token cannot be exchanged.
+    #[error(transparent)]
+    Mint(MintError),
     /// The hashing queue is full.
     #[error(transparent)]
     Busy(#[from] PoolBusy),
@@ -95,6 +117,21 @@ impl From<SignInError> for TokenError {
             SignInError::Throttled { retry_after } => Self::Throttled { retry_after },
             SignInError::Busy(busy) => Self::Busy(busy),
             SignInError::Issue(error) => Self::Issue(error),
+        }
+    }
+}
+
+impl From<MintError> for TokenError {
+    fn from(error: MintError) -> Self {
+        match error {
+            MintError::Issue(error) => Self::Issue(error),
+            other @ (MintError::Token(_)
+            | MintError::ClientToken
+            | MintError::Delegated
+            | MintError::Narrow(_)
+            | MintError::MayNotSpeak(_)
+            | MintError::TooMany
+            | MintError::TooLong(_)) => Self::Mint(other),
         }
     }
 }
@@ -128,6 +165,8 @@ enum Whom {
     Refreshing(Box<Refreshing>),
     /// The client itself.
     Client,
+    /// Whoever showed a token that can be passed on.
+    Delegating(Box<Minting>),
 }
 
 /// A refresh that may go on.
@@ -158,6 +197,9 @@ impl Service {
                     self.by_refresh_token(&client, token, request.sender.source).await?
                 }
                 GrantRequest::ClientCredentials => Authorized { tx: self.store().begin().await?, whom: Whom::Client },
+                GrantRequest::TokenExchange(exchange) => {
+                    self.by_exchange(&client, exchange, request.sender.source).await?
+                }
             };
             // The client was looked up before the transaction began, perhaps from memory.
             let client = self.client_in(&authorized.tx, &client).await?;
@@ -208,6 +250,28 @@ impl Service {
         Ok(Authorized { tx, whom: Whom::Refreshing(Box::new(Refreshing { user, session, state, presented })) })
     }
 
+    async fn by_exchange(
+        &self,
+        client: &Client,
+        exchange: &TokenExchange,
+        source: Source,
+    ) -> Result<Authorized, TokenError> {
+        let parent = match self.shown(&exchange.subject_token).await {
+            Ok(Shown::Parent(parent)) => parent,
+            Ok(Shown::Client(_)) => return Err(MintError::ClientToken.into()),
+            Err(error) => {
+                if let (MintError::Token(_), Some(_)) = (&error, PersonalToken::parse(exchange.subject_token.expose()))
+                {
+                    self.wrong_secret(source).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        let (bounds, actor) = ((client, self.access_lifetime(client)), exchange.actor_token.as_ref());
+        let (tx, minting) = self.begin_minting(&parent, &exchange.narrowing, bounds, actor).await?;
+        Ok(Authorized { tx, whom: Whom::Delegating(Box::new(minting)) })
+    }
+
     /// Decides the scope, signs and writes. `None` if another request refreshed the session meanwhile.
     async fn grant_to(
         &self,
@@ -219,6 +283,7 @@ impl Service {
             Whom::Person(proven) => &proven.user.scopes,
             Whom::Refreshing(refreshing) => &refreshing.user.scopes,
             Whom::Client => &client.scopes,
+            Whom::Delegating(minting) => &minting.user.scopes,
         };
         let catalogue = &self.settings().scopes;
         let scope = match &whom {
@@ -230,6 +295,7 @@ impl Service {
                 let granted = if request.scope.is_empty() { &session.scope } else { &request.scope };
                 catalogue.still(granted, held, &client.scopes)
             }
+            Whom::Delegating(minting) => catalogue.still(&minting.rights.scope, held, &client.scopes),
             Whom::Person(_) | Whom::Client => catalogue.grant(&request.scope, held, &client.scopes),
         };
         let source = request.sender.source;
@@ -280,12 +346,19 @@ impl Service {
             Whom::Client => {
                 drop(tx);
                 let subject = Subject::client(client.id.as_str()).map_err(|_| TokenError::InvalidClient)?;
-                let holder = Holder { subject, client, sid: None, extra: Map::new() };
+                let holder = Holder { subject, client, sid: None, extra: Map::new(), audience: None, act: None };
                 let tokens = self.access_token(holder, scope, self.now() + self.access_lifetime(client))?;
                 let by = Actor::new(Who::Client(client.id.to_string()), source).by_client(client.id.as_str());
                 let entry = Entry::new(Event::ClientTokenIssued, &by).client(&client.id);
                 self.note(entry.detail("scope", tokens.scope.to_string())).await;
                 Ok(Some(tokens))
+            }
+            Whom::Delegating(minting) => {
+                let (user, device) = (minting.user.clone(), request.sender.device());
+                let by = &Actor::new(Who::User(user.id.clone()), source).by_client(client.id.as_str());
+                let minted = Minted { client, scope, kind: MintedKind::AccessToken, label: None, device, by };
+                let session = self.write_minted(tx, *minting, minted).await?;
+                Ok(Some(self.minted_access_token(&user, &session, client).await?))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use mapae_verify::Scopes;
+use mapae_verify::{Scopes, Subject};
 use serde_json::{Map, Value};
 
 use super::accounts::{FieldError, NewAccount};
@@ -38,6 +38,15 @@ pub trait Hooks: Send + Sync + 'static {
     fn extra_claims(&self, _user: &User, _scope: &Scopes) -> impl Future<Output = Map<String, Value>> + Send {
         async { Map::new() }
     }
+
+    /// Whether this account may have a token minted that speaks for a thing of the application's, such as `car:42`, with
+    /// these scopes; it answers for that token, which ends with it. Asked each time that one is minted, also from another
+    /// that speaks for the thing already. Nobody may unless this says so; the administrators may for the kinds that are
+    /// declared ([`Settings::subject_kinds`](crate::Settings::subject_kinds)), whatever this says. Users and clients are
+    /// never asked about.
+    fn may_speak_for(&self, _grantor: &User, _subject: &Subject, _scope: &Scopes) -> impl Future<Output = bool> + Send {
+        async { false }
+    }
 }
 
 /// No hooks.
@@ -52,6 +61,7 @@ pub(super) trait DynHooks: Send + Sync {
     fn after_sign_in<'a>(&'a self, user: &'a User, session: &'a Session) -> Soon<'a, ()>;
     fn on_password_change<'a>(&'a self, user: &'a User) -> Soon<'a, ()>;
     fn extra_claims<'a>(&'a self, user: &'a User, scope: &'a Scopes) -> Soon<'a, Map<String, Value>>;
+    fn may_speak_for<'a>(&'a self, grantor: &'a User, subject: &'a Subject, scope: &'a Scopes) -> Soon<'a, bool>;
 }
 
 impl<H: Hooks> DynHooks for H {
@@ -73,5 +83,9 @@ impl<H: Hooks> DynHooks for H {
 
     fn extra_claims<'a>(&'a self, user: &'a User, scope: &'a Scopes) -> Soon<'a, Map<String, Value>> {
         Box::pin(Hooks::extra_claims(self, user, scope))
+    }
+
+    fn may_speak_for<'a>(&'a self, grantor: &'a User, subject: &'a Subject, scope: &'a Scopes) -> Soon<'a, bool> {
+        Box::pin(Hooks::may_speak_for(self, grantor, subject, scope))
     }
 }

@@ -1,13 +1,11 @@
 //! Introspection (RFC 7662) and revocation (RFC 7009): what clients ask about tokens, and how they give them up.
 
-use std::sync::Arc;
-
-use mapae_verify::{Claims, Scopes, VerifiedToken, VerifierBuilder, VerifyError, inspect};
+use mapae_verify::{Audience, Claims, Scopes, VerifiedToken, VerifierBuilder, VerifyError, inspect};
 
 use super::clients::ClientAuth;
 use super::{AuthenticateError, Service, TokenError};
 use crate::domain::audit::{Actor, Entry, Event, Who};
-use crate::domain::{Client, ClientType, EndReason, GrantType, Presented, SecretText, Source};
+use crate::domain::{Client, ClientType, EndReason, GrantType, PersonalToken, Presented, SecretText, Session, Source};
 use crate::store::{NewRevocation, Sessions, StoreError};
 
 /// From so many revoked tokens on, revoking another ends its session. A refresh costs nothing, so one person could
@@ -29,8 +27,12 @@ pub struct Introspection {
     pub iat: i64,
     /// The session that it belongs to.
     pub sid: Option<String>,
-    /// What only an access token has: its recipients and its id.
-    pub access: Option<(Vec<String>, String)>,
+    /// For whom it is meant; a refresh token is for this service alone.
+    pub aud: Option<Vec<String>>,
+    /// The id of an access token.
+    pub jti: Option<String>,
+    /// Who acts with a token that was minted from another (RFC 8693 §4.1).
+    pub act: Option<mapae_verify::Actor>,
 }
 
 /// Why a token was not revoked.
@@ -69,9 +71,12 @@ impl Service {
         if let Some(refresh) = self.0.keys.read_refresh_token(token.expose()) {
             return Ok(self.introspect_refresh_token(&client, &refresh.session, refresh.generation).await?);
         }
+        if let Some(personal) = PersonalToken::parse(token.expose()) {
+            return Ok(self.introspect_personal_token(&client, &personal).await?);
+        }
         let Ok(claims) = self.verify_for_anyone(token.expose()) else { return Ok(None) };
         let issued_to_it = claims.client_id == client.id.as_str();
-        if !issued_to_it && !is_meant_for(&claims, &client) {
+        if !issued_to_it && !is_meant_for(&claims.aud, &client) {
             return Ok(None);
         }
         let scope = match self.still_good(&claims).await {
@@ -79,7 +84,8 @@ impl Service {
             Err(AuthenticateError::Store(error)) => return Err(error.into()),
             Err(
                 AuthenticateError::Token(_)
-                | AuthenticateError::NotAUser
+                | AuthenticateError::NotAUser { .. }
+                | AuthenticateError::PersonalToken
                 | AuthenticateError::Ended
                 | AuthenticateError::NoSuchUser,
             ) => return Ok(None),
@@ -91,7 +97,41 @@ impl Service {
             exp: claims.exp,
             iat: claims.iat,
             sid: claims.sid.clone(),
-            access: Some((claims.aud.iter().map(str::to_owned).collect(), claims.jti.clone())),
+            aud: Some(claims.aud.iter().map(str::to_owned).collect()),
+            jti: Some(claims.jti.clone()),
+            act: claims.act.clone(),
+        }))
+    }
+
+    /// A personal access token is good for whoever introspects it as an access token would be.
+    async fn introspect_personal_token(
+        &self,
+        client: &Client,
+        token: &PersonalToken,
+    ) -> Result<Option<Introspection>, StoreError> {
+        let Some((session, grantor)) = self.live_personal_token(token).await? else { return Ok(None) };
+        let Some(delegation) = session.delegation.as_deref() else { return Ok(None) };
+        let audience = delegation.audience.iter().map(String::as_str).collect::<Audience>();
+        if session.client_id != client.id.as_str() && !is_meant_for(&audience, client) {
+            return Ok(None);
+        }
+        if let Some(thing) = &delegation.subject
+            && !self.may_speak_for(&grantor, None, thing, &session.scope).await
+        {
+            return Ok(None);
+        }
+        self.note_use(&session).await?;
+        let sub = delegation.subject.as_ref().map_or_else(|| session.user_id.to_string(), ToString::to_string);
+        Ok(Some(Introspection {
+            scope: session.scope.clone(),
+            client_id: session.client_id.clone(),
+            sub,
+            exp: session.expires_at.timestamp(),
+            iat: session.created_at.timestamp(),
+            aud: Some(delegation.audience.clone()),
+            jti: None,
+            act: Some(delegation.actor.clone()),
+            sid: Some(session.id),
         }))
     }
 
@@ -117,12 +157,14 @@ impl Service {
             iat: refresh.refreshed_at.timestamp(),
             client_id: session.client_id,
             sid: Some(session.id),
-            access: None,
+            aud: None,
+            jti: None,
+            act: None,
         }))
     }
 
-    /// Gives a token up. A refresh token ends its session, an access token only itself, as long as not very many are
-    /// given up like that. One that is unknown, expired or malformed is as good as revoked.
+    /// Gives a token up. A refresh token ends its session, and so does a token that was minted from another, which has one
+    /// of its own; another access token ends only itself, as long as not very many are given up like that. One that is unknown, expired or malformed is as good as revoked.
     ///
     /// # Errors
     /// [`RevokeError`].
@@ -138,9 +180,18 @@ impl Service {
             tx.end(Sessions::One(&session.id), EndReason::SignedOut, &by).await?;
             return Ok(tx.commit().await?);
         }
+        if let Some(personal) = PersonalToken::parse(token.expose()) {
+            let Some(session) = self.store().personal_token(&personal.hash()).await? else { return Ok(()) };
+            return self.give_up(&session, &client, &by).await;
+        }
         let Ok(claims) = self.verify_for_anyone(token.expose()) else { return Ok(()) };
         if claims.client_id != client.id.as_str() {
             return Err(RevokeError::NotYours);
+        }
+        if let (Some(_), Some(sid)) = (&claims.act, &claims.sid)
+            && let Some(session) = self.store().session_by_id(sid).await?
+        {
+            return self.give_up(&session, &client, &by).await;
         }
         let expires_at = chrono::DateTime::from_timestamp(claims.exp, 0).unwrap_or_else(|| self.now());
         let mut tx = self.store().begin().await?;
@@ -161,8 +212,18 @@ impl Service {
         Ok(tx.commit().await?)
     }
 
+    /// Ends the session of a minted token that its client gives up.
+    async fn give_up(&self, session: &Session, client: &Client, by: &Actor) -> Result<(), RevokeError> {
+        if session.client_id != client.id.as_str() {
+            return Err(RevokeError::NotYours);
+        }
+        let mut tx = self.store().begin().await?;
+        tx.end(Sessions::One(&session.id), EndReason::SignedOut, by).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Verifies a token of this service whoever it is meant for.
-    fn verify_for_anyone(&self, token: &str) -> Result<VerifiedToken<Claims>, VerifyError> {
+    pub(super) fn verify_for_anyone(&self, token: &str) -> Result<VerifiedToken<Claims>, VerifyError> {
         match self.0.verifier.verify_token(token) {
             Err(VerifyError::WrongAudience) => {
                 // It names others, and that is for those who ask about it to judge: everything else is checked again.
@@ -182,18 +243,12 @@ impl Service {
 
     /// Whether what verified claims name still counts; the scope that is left.
     async fn still_good(&self, token: &VerifiedToken<Claims>) -> Result<Scopes, AuthenticateError> {
-        match token.claims().sub.as_user() {
-            Some(_) => {
-                let principal = self.principal(token.clone()).await?;
-                Ok(principal.claims.scope.intersection(&principal.user.scopes))
-            }
-            None => Ok(self.still_bears(Arc::clone(token.claims())).await?.scope()),
-        }
+        Ok(self.bearer(token.clone()).await?.scope())
     }
 }
 
 /// Whether the token is meant for this client: by its id, or, as a client without grants is a server that only receives
 /// tokens, by the audiences that it was registered with.
-fn is_meant_for(claims: &Claims, client: &Client) -> bool {
-    claims.aud.contains(client.id.as_str()) || (client.grants.is_empty() && claims.aud.contains_any(&client.audiences))
+fn is_meant_for(audience: &Audience, client: &Client) -> bool {
+    audience.contains(client.id.as_str()) || (client.grants.is_empty() && audience.contains_any(&client.audiences))
 }

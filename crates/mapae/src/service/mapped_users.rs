@@ -163,7 +163,7 @@ impl Service {
             }
             Since::PasswordChanged | Since::Somebody => {
                 if matches!(since, Since::Somebody) && user.scopes.take().is_some() {
-                    tx.set_shared_scopes(id, None).await?;
+                    tx.set_shared_scopes(id, None, &Actor::system()).await?;
                 }
                 let seen = user.fingerprint.is_some();
                 tx.note_fingerprint(id, at.fingerprint(&user, &user.hash)).await?;
@@ -263,7 +263,7 @@ impl Service {
         // The id may have been somebody's who is gone.
         tx.end_sessions(&id, None, by).await?;
         let granted = (scopes != self.settings().default_scopes).then_some(&scopes);
-        tx.set_shared_scopes(&id, granted).await?;
+        tx.set_shared_scopes(&id, granted, by).await?;
         let user = tx.mapped_user(&at.mapping, &id).await?.ok_or(AccountError::NotFound)?;
         tx.note_fingerprint(&id, at.fingerprint(&user, &user.hash)).await?;
         let user = tx.mapped_user(&at.mapping, &id).await?.ok_or(AccountError::NotFound)?;
@@ -288,7 +288,7 @@ impl Service {
         let user = found.ok_or(AccountError::NotFound)?.user;
         let scopes = user.scopes.union(&change.grant).difference(&change.withdraw);
         if scopes != user.scopes {
-            tx.set_shared_scopes(id, Some(&scopes)).await?;
+            tx.set_shared_scopes(id, Some(&scopes), by).await?;
         }
         tx.record_all(administered(&user, &scopes, change.disabled, by)).await?;
         if let Some(disabled) = change.disabled {

@@ -42,7 +42,7 @@ impl From<StoreError> for EndSessionError {
 }
 
 impl Service {
-    /// The open sessions of an account, newest first; `None` for everybody's.
+    /// The open sessions of an account, but those of minted tokens, newest first; `None` for everybody's.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
@@ -76,13 +76,13 @@ impl Service {
         Ok(tx.commit().await?)
     }
 
-    /// Ends a person's sessions but the one in use.
+    /// Ends a person's sign-ins but the one in use, and what was minted in them. Personal access tokens stay.
     ///
     /// # Errors
     /// [`ChangeError`].
     pub async fn end_other_sessions(&self, principal: &Principal) -> Result<(), ChangeError> {
         let mut tx = self.begin_as(principal, Me::NAME).await?;
-        let others = Sessions::Of { user: &principal.user.id, except: Some(&principal.session.id) };
+        let others = Sessions::SignIns { user: &principal.user.id, except: &principal.session.id };
         tx.end(others, EndReason::SignedOut, &principal.actor()).await?;
         Ok(tx.commit().await?)
     }

@@ -97,6 +97,10 @@ pub(super) struct Holder<'a> {
     pub(super) sid: Option<&'a str>,
     /// Claims of the application's own.
     pub(super) extra: Map<String, Value>,
+    /// For whom the token is meant, if that is not the client's to say.
+    pub(super) audience: Option<Audience>,
+    /// Who acts, if not the subject.
+    pub(super) act: Option<mapae_verify::Actor>,
 }
 
 impl Service {
@@ -206,6 +210,7 @@ impl Service {
             }),
             access_expires_at: now + self.access_lifetime(client),
             device: device.clone(),
+            delegation: None,
         };
         tx.insert_session(&session).await?;
         let entry = Entry::new(event, by).user(&user.id).session(&session.id, &session.client_id);
@@ -258,6 +263,8 @@ impl Service {
             client,
             sid: Some(&session.id),
             extra: self.hooks().extra_claims(user, &scope).await,
+            audience: None,
+            act: None,
         };
         let response = self.access_token(holder, scope, expires_at)?;
         let keys = &self.0.keys;
@@ -273,9 +280,9 @@ impl Service {
         expires_at: DateTime<Utc>,
     ) -> Result<TokenResponse, IssueError> {
         let settings = self.settings();
-        let Holder { subject, client, sid, extra } = holder;
-        let audiences = match client.audiences.as_slice() {
-            [] => settings.audiences(),
+        let Holder { subject, client, sid, extra, audience, act } = holder;
+        let usual = || match client.audiences.as_slice() {
+            [] => settings.audiences().into_iter().collect(),
             own => own.iter().map(String::as_str).collect(),
         };
         let iat = self.now().timestamp();
@@ -283,7 +290,7 @@ impl Service {
         let claims = Claims {
             iss: settings.base_url.as_str().to_owned(),
             sub: subject,
-            aud: audiences.into_iter().collect::<Audience>(),
+            aud: audience.unwrap_or_else(usual),
             exp,
             iat,
             nbf: None,
@@ -291,6 +298,7 @@ impl Service {
             client_id: client.id.to_string(),
             scope: scope.clone(),
             sid: sid.map(str::to_owned),
+            act,
             extra,
         };
         let lifetime = u32::try_from(exp - iat).unwrap_or(0);

@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, DbErr, EntityTrait, ExprTrait, SqlErr};
 use super::entity::shared_account::{ActiveModel, Column, Entity};
 use super::mapped_users::{is_id, theirs};
 use super::{StoreError, Tx};
+use crate::domain::audit::Actor;
 use crate::domain::user_mapping::{Filling, FullNameColumns, IdType};
 use crate::domain::{EmailAddress, UserId, UserMapping, UserName};
 
@@ -155,9 +156,19 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn set_shared_scopes(&mut self, id: &UserId, scopes: Option<&Scopes>) -> Result<(), StoreError> {
+    pub async fn set_shared_scopes(
+        &mut self,
+        id: &UserId,
+        scopes: Option<&Scopes>,
+        by: &Actor,
+    ) -> Result<(), StoreError> {
         let row = ActiveModel { scopes: Set(scopes.map(ToString::to_string)), ..Default::default() };
-        self.note(id, row, Column::Scopes).await
+        self.note(id, row, Column::Scopes).await?;
+        match scopes {
+            Some(scopes) => self.end_minted_beyond(id, scopes, by).await,
+            // The default ones: what goes beyond them is refused as it is used.
+            None => Ok(()),
+        }
     }
 
     async fn note(&mut self, id: &UserId, row: ActiveModel, column: Column) -> Result<(), StoreError> {

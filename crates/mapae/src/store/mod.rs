@@ -17,6 +17,7 @@ mod mapped_names;
 mod mapped_users;
 mod mapped_writes;
 mod migrations;
+mod minted;
 mod open;
 mod options;
 mod pools;

@@ -12,7 +12,7 @@ use super::entity::revocation::{self, Column, Entity};
 use super::{Change, Store, StoreError, Tx};
 
 /// How long past its `exp` a token may still be accepted somewhere: the most leeway that can be set.
-const MOST_LEEWAY: TimeDelta = TimeDelta::seconds(300);
+pub(super) const MOST_LEEWAY: TimeDelta = TimeDelta::seconds(300);
 
 /// What a revocation names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use mapae_verify::Scopes;
+use mapae_verify::{Scopes, Subject};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::session::{self, Column, Entity};
+use super::minted::{set_delegation, take_delegation};
 use super::{Change, NewRevocation, Store, StoreError, Tx};
 use crate::domain::audit::{Actor, Entry, Event};
 use crate::domain::{ClientId, Device, EndReason, RefreshState, Session, UserId};
@@ -31,6 +32,22 @@ pub enum Sessions<'a> {
         /// Which.
         id: &'a str,
     },
+    /// An account's sign-ins, but the one with this id, and what was minted in them. Personal access tokens stay.
+    SignIns {
+        /// Whose.
+        user: &'a UserId,
+        /// The one that stays.
+        except: &'a str,
+    },
+    /// One minted token of an account.
+    Minted {
+        /// Whose.
+        user: &'a UserId,
+        /// Which.
+        id: &'a str,
+    },
+    /// Minted tokens that speak for this thing.
+    OfSubject(&'a Subject),
     /// Those that were given to a client.
     OfClient(&'a ClientId),
     /// Those that began before this time.
@@ -60,7 +77,7 @@ impl Store {
         row.map(to_session).transpose()
     }
 
-    /// The open sessions of an account, or everybody's, newest first, up to `limit`. Those that are over are left out
+    /// The open sessions of an account, or everybody's, but those of minted tokens, newest first, up to `limit`. Those that are over are left out
     /// here, so that none of them takes the place of an open one.
     ///
     /// # Errors
@@ -72,7 +89,10 @@ impl Store {
             .add(Column::IdleExpiresAt.is_null())
             .add(Column::IdleExpiresAt.gt(now))
             .add(Column::AccessExpiresAt.gt(now));
-        let live = Condition::all().add(Column::EndedAt.is_null()).add(Column::ExpiresAt.gt(now));
+        let live = Condition::all()
+            .add(Column::Minted.is_null())
+            .add(Column::EndedAt.is_null())
+            .add(Column::ExpiresAt.gt(now));
         let mut which = live.add(usable);
         if let Some(user) = user {
             which = which.add(Column::UserId.eq(user.as_str()));
@@ -90,7 +110,7 @@ impl Tx {
     pub async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
         let (ended_at, end_reason) = session.ended.unzip();
         // Not noted as a change: nobody can have cached it yet.
-        session::ActiveModel {
+        let mut row = session::ActiveModel {
             id: Set(session.id.clone()),
             user_id: Set(session.user_id.to_string()),
             client_id: Set(session.client_id.clone()),
@@ -105,9 +125,12 @@ impl Tx {
             access_expires_at: Set(Some(session.access_expires_at)),
             device_name: Set(session.device.name.clone()),
             address: Set(session.device.address.clone()),
+            ..Default::default()
+        };
+        if let Some(delegation) = &session.delegation {
+            set_delegation(&mut row, delegation)?;
         }
-        .insert(&self.inner)
-        .await?;
+        row.insert(&self.inner).await?;
         Ok(())
     }
 
@@ -148,23 +171,40 @@ impl Tx {
         self.end(Sessions::Of { user, except }, EndReason::Account, by).await
     }
 
-    /// Ends sessions, here and for verifiers elsewhere, and writes down that `by` did; how many that were not ended yet.
-    /// Those that have expired are among them: a clock that is set back must not revive them.
+    /// Ends sessions, here and for verifiers elsewhere, and with them what was minted from them; writes down that `by` did.
+    /// How many of the former were not ended yet. Those that have expired are among them: a clock that is set back must
+    /// not revive them.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn end(&mut self, sessions: Sessions<'_>, reason: EndReason, by: &Actor) -> Result<usize, StoreError> {
+        let ended = self.end_where(sessions.condition(), reason, by).await?;
+        let count = ended.len();
+        self.end_minted_from(ended, reason, by).await?;
+        Ok(count)
+    }
+
+    /// Ends the sessions that these conditions are true of and that were not ended yet; their ids.
+    pub(super) async fn end_where(
+        &mut self,
+        which: Condition,
+        reason: EndReason,
+        by: &Actor,
+    ) -> Result<Vec<String>, StoreError> {
         let now = self.now();
         // Locked, so that those that are ended are exactly those that are told of.
         let open: Vec<Ending> = Entity::find()
             .select_only()
             .columns([Column::Id, Column::UserId, Column::ClientId, Column::AccessExpiresAt, Column::ExpiresAt])
-            .filter(sessions.condition().add(Column::EndedAt.is_null()))
+            .filter(which.add(Column::EndedAt.is_null()))
             .order_by_asc(Column::Id)
             .lock_exclusive()
             .into_tuple()
             .all(&self.inner)
             .await?;
+        if open.is_empty() {
+            return Ok(Vec::new());
+        }
         let row = session::ActiveModel {
             ended_at: Set(Some(now)),
             end_reason: Set(Some(reason.as_str().to_owned())),
@@ -185,9 +225,9 @@ impl Tx {
             ..Entry::new(Event::SessionEnded, by).session(id, client).detail("reason", reason.as_str())
         });
         self.record_all(ended.collect()).await?;
-        let count = open.len();
-        self.changed_all(open.into_iter().map(|(id, ..)| Change::Session(id)).collect()).await?;
-        Ok(count)
+        let ids: Vec<String> = open.into_iter().map(|(id, ..)| id).collect();
+        self.changed_all(ids.iter().cloned().map(Change::Session).collect()).await?;
+        Ok(ids)
     }
 
     /// Ends one session since its account changed; whether it was not ended yet.
@@ -220,7 +260,16 @@ impl Sessions<'_> {
             Self::Of { user, except } => {
                 all.add(Column::UserId.eq(user.as_str())).add(Column::Id.ne(except.unwrap_or_default()))
             }
-            Self::OneOf { user, id: one } => all.add(Column::UserId.eq(user.as_str())).add(id(one)),
+            Self::OneOf { user, id } => all.add(Column::UserId.eq(user.as_str())).add(Column::Id.eq(id)),
+            Self::SignIns { user, except } => {
+                let own = all.add(Column::UserId.eq(user.as_str())).add(Column::Id.ne(except));
+                own.add(Column::Minted.is_null())
+            }
+            Self::Minted { user, id } => {
+                let own = all.add(Column::UserId.eq(user.as_str())).add(Column::Id.eq(id));
+                own.add(Column::Minted.is_not_null())
+            }
+            Self::OfSubject(subject) => all.add(Column::Subject.eq(subject.as_str())),
             Self::OfClient(client) => all.add(Column::ClientId.eq(client.as_str())),
             Self::BegunBefore(time) => all.add(Column::CreatedAt.lt(time)),
             Self::All => all,
@@ -228,11 +277,12 @@ impl Sessions<'_> {
     }
 }
 
-fn to_session(row: session::Model) -> Result<Session, StoreError> {
+pub(super) fn to_session(mut row: session::Model) -> Result<Session, StoreError> {
     let corrupt = |why: &str| StoreError::Corrupt { table: "mapae_session", why: why.to_owned() };
     // Rows of before there were reasons have none.
     let reason = row.end_reason.as_deref().map_or(Ok(EndReason::Account), EndReason::from_str);
     let reason = reason.map_err(|()| corrupt("the reason of its end is unknown"))?;
+    let delegation = take_delegation(&mut row)?;
     let (created_at, generation) = (row.created_at, row.generation);
     Ok(Session {
         id: row.id,
@@ -249,5 +299,6 @@ fn to_session(row: session::Model) -> Result<Session, StoreError> {
         }),
         access_expires_at: row.access_expires_at.unwrap_or(row.expires_at),
         device: Device { name: row.device_name, address: row.address },
+        delegation,
     })
 }

@@ -264,10 +264,12 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn set_scopes(&mut self, id: &UserId, scopes: &Scopes) -> Result<bool, StoreError> {
+    pub async fn set_scopes(&mut self, id: &UserId, scopes: &Scopes, by: &Actor) -> Result<bool, StoreError> {
         let row =
             user::ActiveModel { scopes: Set(scopes.to_string()), updated_at: Set(self.now()), ..Default::default() };
-        self.update(id, row, None).await
+        let updated = self.update(id, row, None).await?;
+        self.end_minted_beyond(id, scopes, by).await?;
+        Ok(updated)
     }
 
     /// Removes an account and its sessions; `false` if there is no such account.

@@ -10,20 +10,21 @@ use std::sync::Arc;
 
 use axum::Router;
 use mapae_password::{Argon2Params, Context};
-use mapae_verify::{Algorithm, ManualClock, Scopes, SigningKey};
+use mapae_verify::{Algorithm, ManualClock, Scopes, SigningKey, Subject};
 use tempfile::TempDir;
 
 pub use caller::Caller;
 pub use response::TestResponse;
 
 use crate::Mapae;
-use crate::domain::{BaseUrl, MasterKey, SecretText, User};
+use crate::domain::delegation::Narrowing;
+use crate::domain::{BaseUrl, MasterKey, SecretText, User, WantedKind};
 use crate::service::account::Account;
 use crate::service::accounts::NewAccount;
 use crate::service::builder::Builder;
 use crate::service::stateless::StatelessBuilder;
 use crate::service::user_store::{StoredUser, UserStore, UserTable};
-use crate::service::{Background, By, Service};
+use crate::service::{Background, By, NewToken, Service};
 
 /// Lets refused sign-ins be answered as soon as they are known to be refused, so that a test of what their time tells can
 /// show that it would see a difference. Never in a program that people use.
@@ -122,6 +123,20 @@ impl<U: Account> TestApp<U> {
         let lacking = requested.difference(&issued.scope);
         assert!(lacking.is_empty(), "{login:?} does not hold `{lacking}`, or nobody declared it: .scope::<…>()");
         issued.access_token.expose().to_owned()
+    }
+
+    /// An access token for a thing of the application's own, such as `car:42`, with exactly these scopes. The user, who
+    /// answers for it, holds them and may speak for the thing, as
+    /// [`Hooks::may_speak_for`](crate::service::hooks::Hooks::may_speak_for) says.
+    pub async fn token_for_subject(&self, login: &str, subject: &str, scopes: &str) -> String {
+        let service = U::service(&self.mapae.0).expect("without a database nothing is minted");
+        let user = service.find_account(login).await;
+        let user = user.unwrap_or_else(|error| panic!("no account {login:?}: {error}"));
+        let subject = Subject::parse(subject).unwrap_or_else(|error| panic!("{subject:?}: {error}"));
+        let narrowing = Narrowing { scope: parse(scopes), subject: Some(subject), ..Narrowing::default() };
+        let new = NewToken { kind: WantedKind::AccessToken, label: None, narrowing };
+        let minted = service.mint_token_for(&user.id, new, By::System).await;
+        minted.unwrap_or_else(|error| panic!("no token for {login:?}: {error}")).token.expose().to_owned()
     }
 
     /// Requests without a token.

@@ -200,7 +200,10 @@ async fn metadata_says_what_is_true() {
     assert_eq!(oauth["issuer"], server.url);
     assert_eq!(oauth["response_types_supported"], json!([]));
     assert_eq!(oauth["scopes_supported"], json!(["items", "mapae:admin", "me"]));
-    assert_eq!(oauth["grant_types_supported"], json!(["password", "refresh_token", "client_credentials"]));
+    assert_eq!(
+        oauth["grant_types_supported"],
+        json!(["password", "refresh_token", "client_credentials", crate::delegation::GRANT])
+    );
     assert_eq!(openid["id_token_signing_alg_values_supported"], json!([]));
     assert!(oauth.get("authorization_endpoint").is_none());
     // Every address is there: it answers something else than 404.

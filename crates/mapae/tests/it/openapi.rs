@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::server::{Server, header, text};
 
 /// Every operation with the scopes that it asks for; empty where any token will do, `None` where none is needed.
-const OPERATIONS: [(&str, &str, Option<&str>); 39] = [
+const OPERATIONS: [(&str, &str, Option<&str>); 42] = [
     ("POST", "/users/signup", None),
     ("POST", "/users/signin", None),
     ("POST", "/token", None),
@@ -17,6 +17,9 @@ const OPERATIONS: [(&str, &str, Option<&str>); 39] = [
     ("DELETE", "/users/me", Some("me")),
     ("POST", "/users/me/password", Some("me")),
     ("POST", "/users/me/tickets", Some("")),
+    ("GET", "/users/me/tokens", Some("me")),
+    ("POST", "/users/me/tokens", Some("me")),
+    ("DELETE", "/users/me/tokens/{token}", Some("me")),
     ("GET", "/admin/users", Some("mapae:admin")),
     ("GET", "/admin/users/{id}", Some("mapae:admin")),
     ("PATCH", "/admin/users/{id}", Some("mapae:admin")),
@@ -174,8 +177,11 @@ async fn exactly_the_routes_with_security_ask_for_a_token() {
     let server = Server::start().await;
     let token = server.newcomer("ann").await.1;
     for (method, path, scope) in OPERATIONS {
-        let url =
-            format!("{}{}", server.url, path.replace("{id}", "0").replace("{session}", "0").replace("{client}", "0"));
+        let url = format!(
+            "{}{}",
+            server.url,
+            path.replace("{id}", "0").replace("{session}", "0").replace("{client}", "0").replace("{token}", "0")
+        );
         let call = || server.client.request(Method::from_bytes(method.as_bytes()).unwrap(), &url).body("nonsense");
         let response = call().send().await.unwrap();
         let challenge = header(&response, "www-authenticate");

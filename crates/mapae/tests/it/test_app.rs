@@ -4,11 +4,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use mapae::domain::scope::Me;
 use mapae::testing::TestApp;
-use mapae::{CurrentUser, Mapae, http};
+use mapae::{CurrentUser, Mapae, Subject, http};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
 
+use crate::delegation::{Car, Drive};
 use crate::own_app::{People, Person, able};
 
 async fn echo(user: CurrentUser<Me>, Json(body): Json<Value>) -> Json<Value> {
@@ -21,6 +22,19 @@ fn router(mapae: Mapae) -> Router {
 
 async fn department(user: CurrentUser<Me, Person>) -> String {
     user.department.clone()
+}
+
+fn garage(mapae: Mapae) -> Router {
+    Router::new().route("/drive", post(async |car: Subject<Car, Drive>| car.id().to_owned())).with_state(mapae)
+}
+
+#[tokio::test]
+async fn a_token_for_a_thing_takes_one_line() {
+    let app = TestApp::configured(|builder| builder.scope::<Drive>().subject_kind::<Car>(), garage).await;
+    app.add_user("root", "drive mapae:admin").await;
+    let car = app.token_for_subject("root", "car:42", "drive").await;
+    assert_eq!(app.with_token(&car).post("/drive", json!({})).await.expect(200).text(), "42");
+    app.as_user("root").post("/drive", json!({})).await.expect(403);
 }
 
 fn own_router(mapae: Mapae<Person>) -> Router {

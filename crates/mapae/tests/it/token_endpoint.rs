@@ -69,7 +69,7 @@ async fn a_client_acts_for_itself() {
         (&claims["sub"], &claims["client_id"], claims.get("sid")),
         (&json!("client:nightly.job"), &json!("nightly.job"), None)
     );
-    assert_eq!(server.status_of_me(&access).await, 401, "it never passes for a person");
+    assert_eq!(server.status_of_me(&access).await, 403, "it never passes for a person");
     oauth_error(ask("me").await, 400, "invalid_scope").await;
     for person in ["password", "refresh_token"] {
         let form = [("grant_type", person), ("username", "x"), ("password", "x"), ("refresh_token", "x")];

@@ -1,6 +1,7 @@
 //! The example as a process, beside a running `mapae`.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod cars;
 mod process;
 mod revocation;
 

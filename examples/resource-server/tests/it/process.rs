@@ -44,7 +44,8 @@ fn mapae(home: &TempDir, arguments: &[&str]) -> Command {
         .args(arguments)
         .env_clear()
         .envs([
-            ("MAPAE_SCOPES", "items=Read items."),
+            ("MAPAE_SCOPES", "items=Read items.;drive=Drive a car."),
+            ("MAPAE_SUBJECT_KINDS", "car"),
             ("MAPAE_DEFAULT_SCOPES", "me,items"),
             // Hashes that cost next to nothing.
             ("MAPAE_ARGON2_MEMORY_KIB", "8"),

@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::delegation::NarrowError;
 use crate::http::error::{ApiError, ErrorCode};
-use crate::service::{IssueError, RevokeError, StoreError, TokenError};
+use crate::service::{IssueError, MintError, RevokeError, StoreError, TokenError};
 
 /// Seconds after which a busy service is worth asking again.
 const RETRY_SECONDS: u32 = 2;
@@ -33,7 +34,7 @@ pub(in crate::http) struct OAuthError {
 #[schemars(rename = "OAuthError")]
 pub(super) struct ErrorBody {
     /// `invalid_request`, `invalid_client`, `invalid_grant`, `unauthorized_client`, `unsupported_grant_type`,
-    /// `invalid_scope`, `temporarily_unavailable` (with 429: too many failed attempts) or `server_error`.
+    /// `invalid_scope`, `invalid_target`, `temporarily_unavailable` (with 429: too many failed attempts) or `server_error`.
     error: &'static str,
     /// A sentence for people.
     error_description: String,
@@ -116,12 +117,32 @@ impl From<TokenError> for OAuthError {
             TokenError::InvalidGrant(_) => Self::bad_request("invalid_grant", description),
             TokenError::InvalidScope(_) => Self::bad_request("invalid_scope", description),
             TokenError::Throttled { retry_after } => Self::throttled(description, retry_after),
+            TokenError::Mint(error) => error.into(),
             TokenError::Busy(_) => Self::unavailable("Too many sign-ins are waiting. Try again in a moment."),
             TokenError::Issue(IssueError::Store(error)) => error.into(),
             TokenError::Issue(error @ (IssueError::NoSuchUser | IssueError::NoKey | IssueError::Sign(_))) => {
                 Self::internal(&error)
             }
         }
+    }
+}
+
+/// RFC 8693 §2.2.2: whatever is wrong with the tokens themselves is `invalid_request`.
+impl From<MintError> for OAuthError {
+    fn from(error: MintError) -> Self {
+        let code = match &error {
+            MintError::Narrow(NarrowError::Scope) => "invalid_scope",
+            MintError::Narrow(NarrowError::Audience) => "invalid_target",
+            MintError::Narrow(NarrowError::ChainTooLong | NarrowError::Over | NarrowError::Subject)
+            | MintError::Token(_)
+            | MintError::ClientToken
+            | MintError::Delegated
+            | MintError::MayNotSpeak(_)
+            | MintError::TooMany
+            | MintError::TooLong(_) => "invalid_request",
+            MintError::Issue(_) => return TokenError::from(error).into(),
+        };
+        Self::bad_request(code, error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/oauth2` and the metadata that says what is there: the standards' endpoints, beside the tutorial's `/token`.
 
 mod error;
+mod exchange;
 mod form;
 mod metadata;
 mod token;

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
+use mapae_verify::Actor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,7 +21,7 @@ use crate::service::{ClientAuth, Introspection};
 #[schemars(rename = "TokenQuestion")]
 #[expect(dead_code, reason = "it only stands for the form in the OpenAPI document")]
 pub(in crate::http) struct Documented {
-    /// An access token or a refresh token.
+    /// An access token, a refresh token or a personal access token.
     #[schemars(extend("format" = "password"))]
     token: String,
     /// Taken and ignored: a token shows what it is.
@@ -58,24 +59,27 @@ struct IntrospectionBody {
     jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
+    /// Who acts with a token that was minted from another (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    act: Option<Actor>,
 }
 
 impl IntrospectionBody {
     fn active(found: Introspection, issuer: &str) -> Self {
-        let is_access = found.access.is_some();
-        let (aud, jti) = found.access.unzip();
         Self {
             active: true,
             scope: Some(found.scope.to_string()),
             client_id: Some(found.client_id),
-            token_type: is_access.then_some("Bearer"),
+            token_type: found.aud.is_some().then_some("Bearer"),
             exp: Some(found.exp),
             iat: Some(found.iat),
             sub: Some(found.sub),
-            aud,
+            aud: found.aud,
             iss: Some(issuer.to_owned()),
-            jti,
+            jti: found.jti,
             sid: found.sid,
+            act: found.act,
         }
     }
 }
@@ -120,7 +124,10 @@ pub(super) fn router() -> ApiRouter<Service> {
                 op.id("oauth2_revoke")
                     .tag("oauth2")
                     .summary("Give a token up (RFC 7009)")
-                    .description("A refresh token ends its session, an access token only itself.")
+                    .description(
+                        "A refresh token ends its session, an access token only itself; one that was minted from another, and \
+                         a personal one, with all that was minted from it.",
+                    )
                     .response_with::<200, (), _>(|response| response.description("It is good for nothing now."))
                     .response_with::<400, Json<ErrorBody>, _>(|response| {
                         response.description("It is another client's.")

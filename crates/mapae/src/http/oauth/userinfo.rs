@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::Service;
 use crate::domain::scope::Me;
 use crate::http::api::{ApiRouter, get_with, post_with};
-use crate::http::current_user::SignedIn;
+use crate::http::current_user::{OrDelegated, SignedIn};
 
 /// The account, in the names of OpenID Connect.
 #[derive(Serialize, JsonSchema)]
@@ -31,7 +31,7 @@ pub(super) fn router() -> ApiRouter<Service> {
     )
 }
 
-async fn userinfo(who: SignedIn<Me>) -> Json<UserInfo> {
+async fn userinfo(who: SignedIn<Me, OrDelegated>) -> Json<UserInfo> {
     let user = &who.user;
     Json(UserInfo {
         sub: user.id.to_string(),

@@ -6,18 +6,19 @@ use aide::{OperationInput, OperationOutput};
 use axum::extract::{Path, Query};
 use axum::{Form, Json};
 use indexmap::IndexMap;
-use mapae_verify::axum::Bearer;
+use mapae_verify::axum::{Bearer, Subject as BearerSubject};
 use schemars::JsonSchema;
 use serde_json::json;
 
 use super::error_response;
-use crate::domain::ScopeSet;
+use crate::domain::{ScopeSet, SubjectSet};
 use crate::http::admin::{AccountId, UserPath};
 use crate::http::body::JsonBody;
-use crate::http::current_user::{CurrentUser, KnownUser, SignedIn};
+use crate::http::current_user::{CurrentUser, KnownUser, Passes, SignedIn};
 use crate::http::error::{ApiError, ErrorCode, FieldProblem};
 use crate::http::form::{self, PasswordRequestForm, StrictPasswordRequestForm};
 use crate::http::query::Params;
+use crate::http::subject::Subject;
 use crate::service::account::Account;
 
 pub(super) type Responses = Vec<(Option<StatusCode>, Response)>;
@@ -40,7 +41,32 @@ macro_rules! protects {
 protects! {
     [S: ScopeSet, U: Account] CurrentUser<S, U>;
     [S: ScopeSet, U: Account] KnownUser<S, U>;
-    [S: ScopeSet] SignedIn<S>;
+}
+
+impl<S: ScopeSet, D: Passes> OperationInput for SignedIn<S, D> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Bearer::<S>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Responses {
+        let mut responses = Bearer::<S>::inferred_early_responses(ctx, operation);
+        let scopes = S::names();
+        if !D::DELEGATED && scopes.is_empty() {
+            let description = "The token was minted from another one.";
+            responses.push(error_response(ctx, ErrorCode::DelegatedToken, description));
+        }
+        responses
+    }
+}
+
+impl<K: SubjectSet, S: ScopeSet, U: Account> OperationInput for Subject<K, S, U> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        BearerSubject::<K, S>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Responses {
+        BearerSubject::<K, S>::inferred_early_responses(ctx, operation)
+    }
 }
 
 impl<T: JsonSchema> OperationInput for JsonBody<T> {

@@ -11,6 +11,7 @@ use super::error_response;
 use super::inputs::Responses;
 use crate::http::clients::{ClientPath, Id};
 use crate::http::error::ErrorCode;
+use crate::http::minted_id::{MintedId, MintedPath};
 use crate::http::oauth::{OAuthError, Question, TokenForm, documented};
 use crate::http::refresh_cookie::RefreshCookie;
 use crate::http::sent_from::{Asker, SentFrom};
@@ -48,6 +49,16 @@ impl OperationInput for SessionId {
 
     fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
         vec![error_response(ctx, ErrorCode::SessionNotFound, "There is no such session.")]
+    }
+}
+
+impl OperationInput for MintedId {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        <Path<MintedPath> as OperationInput>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, _: &mut Operation) -> Responses {
+        vec![error_response(ctx, ErrorCode::TokenNotFound, "There is no such token.")]
     }
 }
 

@@ -1,4 +1,4 @@
-//! `mapae_session`: one row for each sign-in. Holds no secret.
+//! `mapae_session`: one row for each sign-in, and for each token that was minted from another. Holds no secret.
 
 use sea_orm::entity::prelude::*;
 
@@ -23,6 +23,20 @@ pub struct Model {
     pub access_expires_at: Option<DateTimeUtc>,
     pub device_name: Option<String>,
     pub address: Option<String>,
+    /// What was minted; empty for a sign-in, and then so is everything below.
+    pub minted: Option<String>,
+    pub parent_id: Option<String>,
+    pub depth: Option<i64>,
+    /// The thing that it speaks for; empty for its account.
+    pub subject: Option<String>,
+    /// JSON: a list of texts.
+    pub audience: Option<String>,
+    /// JSON: the claim `act`.
+    pub actor: Option<String>,
+    pub label: Option<String>,
+    /// Of a personal access token.
+    pub token_hash: Option<String>,
+    pub last_used_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
