@@ -51,7 +51,8 @@ pub enum WrapUse {
 
 impl WrapUse {
     /// Every use: whatever a master key wraps is for one of these.
-    pub const ALL: [Self; 4] = [Self::Check, Self::SigningKey, Self::RefreshToken, Self::Fingerprint];
+    pub const ALL: [Self; 5] =
+        [Self::Check, Self::SigningKey, Self::RefreshToken, Self::Fingerprint, Self::Throttle];
 
     fn label(self) -> &'static [u8] {
         match self {
