@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Run only this part (may be repeated)
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
+    /// Arguments of the test programs, such as a part of a test's name
+    #[arg(last = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,10 +64,10 @@ impl Part {
         }
     }
 
-    fn command(self, cluster: Option<&Cluster>) -> Result<Command> {
+    fn command(self, cluster: Option<&Cluster>, arguments: &[String]) -> Result<Command> {
         let mut cargo = cargo();
         if let Some(cluster) = cluster {
-            cargo.env("MAPAE_TEST_POSTGRES", cluster.url());
+            cargo.envs(cluster.variables());
         }
         match self {
             Self::Fmt => cargo.args(["fmt", "--all", "--check"]),
@@ -78,12 +81,13 @@ impl Part {
                 cargo.env("RUSTDOCFLAGS", "-D warnings");
                 cargo.args(["doc", "--workspace", "--no-deps", "--all-features"])
             }
-            Self::Test => cargo.args(["test", "--workspace", "--all-features"]),
+            Self::Test if arguments.is_empty() => cargo.args(["test", "--workspace", "--all-features"]),
+            Self::Test => cargo.args(["test", "--workspace", "--all-features", "--"]).args(arguments),
             Self::Postgres => {
                 let mut tests = Command::new(library_tests()?);
                 tests.current_dir(process::root().join(LIBRARY)).env("MAPAE_TEST_ENGINE", "postgres");
                 let variables = cargo.get_envs().filter_map(|(name, value)| Some((name, value?)));
-                tests.envs(variables);
+                tests.envs(variables).args(arguments);
                 return Ok(tests);
             }
         };
@@ -135,7 +139,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     for (number, part) in parts.iter().enumerate() {
         let name = part.name();
-        let mut command = part.command(cluster.as_ref().filter(|_| part.needs_postgres()))?;
+        let mut command = part.command(cluster.as_ref().filter(|_| part.needs_postgres()), &options.arguments)?;
         println!("==> {}/{} {name}: {}", number + 1, parts.len(), line(&command));
         let stopwatch = Stopwatch::start();
         process::run(&mut command).map_err(|error| {

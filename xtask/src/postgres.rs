@@ -29,7 +29,7 @@ const UNPRIVILEGED: &[&str] = &["postgres", "nobody"];
 pub(crate) struct Cluster {
     server: Option<Background>,
     port: u16,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Cluster {
@@ -41,6 +41,12 @@ impl Cluster {
         let owner = if is_root() { Some(unprivileged()?) } else { None };
         if let Some((user, group)) = owner {
             chown(directory.path(), Some(user), Some(group))?;
+        }
+        let certificates = directory.path().join("certificates");
+        fs::create_dir(&certificates)?;
+        certify(&certificates)?;
+        for file in [certificates.clone(), certificates.join("server.key")] {
+            owner.map_or(Ok(()), |(user, group)| chown(file, Some(user), Some(group)))?;
         }
         let data = directory.path().join("data");
         let mut init = command(&programs, "initdb", owner);
@@ -59,20 +65,29 @@ impl Cluster {
             "synchronous_commit=off",
             "max_connections=400",
             "log_min_messages=panic",
+            "ssl=on",
         ] {
             server.args(["-c", setting]);
+        }
+        for (setting, file) in [("ssl_cert_file", "server.pem"), ("ssl_key_file", "server.key")] {
+            server.args(["-c", &format!("{setting}={}", certificates.join(file).display())]);
         }
         let log = fs::File::create(directory.path().join("log"))?;
         server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let server = Background::start("PostgreSQL", &mut server)?;
-        let mut cluster = Self { server: Some(server), port, _directory: directory };
+        let mut cluster = Self { server: Some(server), port, directory };
         cluster.wait(&programs)?;
         Ok(cluster)
     }
 
-    /// The server's URL, to which the name of a database is added.
-    pub(crate) fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}", self.port)
+    /// What the tests are told of it: its URL, to which the name of a database is added, and who vouches for its
+    /// certificate, which names it `localhost`.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+        let authority = self.directory.path().join("certificates/ca.pem");
+        [
+            ("MAPAE_TEST_POSTGRES", format!("postgres://{USER}@127.0.0.1:{}", self.port)),
+            ("MAPAE_TEST_POSTGRES_CA", authority.display().to_string()),
+        ]
     }
 
     fn wait(&mut self, programs: &Path) -> Result<()> {
@@ -101,8 +116,26 @@ impl Drop for Cluster {
     }
 }
 
+/// Makes an authority, and the server's key and certificate, which names it `localhost` alone.
+fn certify(directory: &Path) -> Result<()> {
+    fs::write(directory.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")?;
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    for arguments in [
+        format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=tests"),
+        format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"),
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile names"
+            .to_owned(),
+    ] {
+        let mut openssl = Command::new("openssl");
+        openssl.args(arguments.split(' ')).current_dir(directory).stderr(Stdio::null());
+        run(&mut openssl)?;
+    }
+    Ok(())
+}
+
 /// Installs PostgreSQL if no version that is new enough is there.
 pub(crate) fn ensure(purpose: &str) -> Result<()> {
+    debian::ensure(purpose, &[Tool::new("openssl", "openssl")])?;
     if programs().is_some() {
         return Ok(());
     }
@@ -130,7 +163,9 @@ fn command(programs: &Path, name: &str, owner: Option<(u32, u32)>) -> Command {
     let program = programs.join(name);
     let Some((user, group)) = owner else { return Command::new(program) };
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]).arg(program);
+    command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);
+    // It does not outlive us, whatever ends us.
+    command.args(["--pdeathsig", "INT"]).arg(program);
     // Theirs is a directory that this user may not enter.
     command.current_dir("/");
     command

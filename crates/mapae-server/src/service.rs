@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mapae::domain::{BaseUrl, SystemRng};
 use mapae::settings::{HashPoolSettings, HttpSettings, Signup};
-use mapae::store::{DatabaseOptions, Migrate, OpenError, Store};
+use mapae::store::{DatabaseOptions, Migrate, NodeClock, OpenError, Store};
 use mapae::{Mapae, Settings};
 use mapae_password::policy::BreachedPasswords;
 use mapae_password::{Context, FormatSet};
@@ -22,7 +22,7 @@ use crate::start_lock::StartLock;
 /// What stays as it is in the path of a database URL.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
-/// The one clock of this process.
+/// The system's clock, for what happens without a database.
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
@@ -101,8 +101,8 @@ pub(crate) async fn start(config: &Config, base_url: BaseUrl) -> Result<(Mapae, 
     settle_key(config).await?;
     let (key, made) = data_dir::prepare(config, async || needs_tables(config, false).await, &SystemRng).await?;
     let migrate = if config.migrate { Migrate::Apply } else { Migrate::Never };
-    let store = Store::open(database(config), false, migrate, clock()).await.map_err(sentence)?;
-    match Mapae::start(store.clone(), settings(config, base_url), key, clock()).await {
+    let (store, clock) = open(config, migrate).await?;
+    match Mapae::start(store.clone(), settings(config, base_url), key, clock).await {
         Ok(mapae) => Ok((mapae, made)),
         Err(error) => {
             store.close().await;
@@ -124,6 +124,17 @@ async fn settle_key(config: &Config) -> Result<(), Failure> {
     settled
 }
 
+/// Opens the database, with the clock that goes with it.
+async fn open(config: &Config, migrate: Migrate) -> Result<(Store, Arc<NodeClock>), Failure> {
+    let clock = Arc::new(NodeClock::default());
+    let store = Store::open(database(config), false, migrate, clock.clone()).await.map_err(sentence)?;
+    if let Err(error) = store.keep_time(clock.clone()).await {
+        store.close().await;
+        return Err(sentence(error));
+    }
+    Ok((store, clock))
+}
+
 /// Starts the service for a command that works on the database of a server, which may be running.
 ///
 /// # Errors
@@ -141,11 +152,11 @@ pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
         )));
     }
     // Before the key, so that another program's database is called that, and not one without a key.
-    let store = Store::open(database(config), false, Migrate::Never, clock()).await.map_err(sentence)?;
+    let (store, clock) = open(config, Migrate::Never).await?;
     key_file::settle(config, &store).await?;
     let key = data_dir::find_key(config)?.ok_or_else(|| data_dir::key_is_missing(config))?;
     let base_url = config.base_url(config.listen.port);
-    Mapae::attach(store, settings(config, base_url), key, clock()).await.map_err(sentence)
+    Mapae::attach(store, settings(config, base_url), key, clock).await.map_err(sentence)
 }
 
 /// Makes or updates the tables; the names of the migrations that were missing.

@@ -43,6 +43,17 @@ impl OwnDatabase {
         self.server.execute_unprepared(sql).await.expect(sql);
     }
 
+    /// How many connections of a node are encrypted.
+    async fn encrypted(&self) -> i64 {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND datname = '{}'",
+            self.name
+        );
+        let statement = Statement::from_string(self.server.get_database_backend(), sql);
+        let row = self.server.query_one_raw(statement).await.expect("an answer").expect("a row");
+        row.try_get_by_index(0).expect("a number")
+    }
+
     /// Cuts the connections of this name (`%` for all); how many there were.
     async fn cut(&self, application: &str) -> i64 {
         let sql = format!(
@@ -220,5 +231,38 @@ async fn a_node_survives_the_loss_of_its_database() {
     let back = until(&node, &token, 200).await;
     assert!(back < Duration::from_secs(2), "{back:?}");
     assert_eq!(node.status(&client, "/health/ready", "").await, 200);
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_certificate_is_checked() {
+    let Some(database) = OwnDatabase::new("certified").await else { return };
+    let authority = std::env::var("MAPAE_TEST_POSTGRES_CA").expect("who vouches for it");
+    let start = |host: &str, parameters: &str| {
+        let url = format!("{}?{parameters}", database.url.replacen("127.0.0.1", host, 1));
+        let home = Home::new();
+        home.run(&["db", "migrate"], &[("DATABASE_URL", &url), ("MAPAE_MASTER_KEY", GOOD_KEY)])
+    };
+    let known = format!("sslrootcert={authority}&sslmode=");
+    for (host, parameters, why) in [
+        ("127.0.0.1", format!("{known}verify-full"), "another name"),
+        ("localhost", "sslmode=verify-full".to_owned(), "nobody vouches for it"),
+        ("localhost", "sslmode=verify-ca".to_owned(), "nobody vouches for it"),
+    ] {
+        let refused = start(host, &parameters);
+        assert_eq!((refused.status, refused.stdout.as_str()), (Some(1), ""), "{why}: {refused:?}");
+        assert!(refused.stderr.contains("certificate") && !refused.stderr.contains("hunter2"), "{why}: {refused:?}");
+    }
+    let good = start("localhost", &format!("{known}verify-full"));
+    assert_eq!(good.status, Some(0), "{good:?}");
+
+    let url = format!("{}?{known}verify-full", database.url.replacen("127.0.0.1", "localhost", 1));
+    let node = Server::start(&Home::new(), &[("DATABASE_URL", &url), ("MAPAE_MASTER_KEY", GOOD_KEY)]);
+    let began = now();
+    while database.encrypted().await < 2 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it looks and listens in secret");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(node);
     database.drop().await;
 }

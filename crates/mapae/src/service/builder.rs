@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapae_verify::{Clock, DeclaredKind, DeclaredScope, SystemClock};
+use mapae_verify::{Clock, DeclaredKind, DeclaredScope};
 
 use super::account::Account;
 use super::directory::{Directory, UserRows};
@@ -15,7 +15,7 @@ use super::{Mapae, Parts, Service, StartError};
 use crate::domain::scope::ScopeCatalogueError;
 use crate::domain::{BaseUrl, MasterKey, User, UserMapping};
 use crate::settings::{Settings, Signup};
-use crate::store::{DatabaseOptions, Migrate, OpenError, Store};
+use crate::store::{DatabaseOptions, Migrate, NodeClock, OpenError, Store};
 
 /// The settings of a service, begun by [`Mapae::builder`]. Reads neither environment nor files: what is not given here
 /// is as [`Settings::new`] has it.
@@ -41,7 +41,8 @@ pub struct Builder<U: Account = User> {
     place: Option<Place>,
     migrate: Migrate,
     master_key: Option<MasterKey>,
-    clock: Arc<dyn Clock>,
+    /// The node's own unless another is given.
+    clock: Option<Arc<dyn Clock>>,
     hooks: Arc<dyn DynHooks>,
     table: Option<Arc<dyn Table>>,
     staleness: Duration,
@@ -86,7 +87,7 @@ impl Builder {
             // An application has tables of its own in the same database.
             migrate: Migrate::Adopt,
             master_key: None,
-            clock: Arc::new(SystemClock),
+            clock: None,
             hooks: Arc::new(()),
             table: None,
             staleness: Duration::ZERO,
@@ -170,9 +171,9 @@ impl<U: Account> Builder<U> {
         self
     }
 
-    /// The clock; the system's unless set.
+    /// The clock; unless set the system's, or on PostgreSQL that of the database's server ([`NodeClock`]).
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
@@ -192,15 +193,20 @@ impl<U: Account> Builder<U> {
             return Err(error.into());
         }
         let master_key = self.master_key.ok_or(BuildError::NoMasterKey)?;
+        let own = Arc::new(NodeClock::default());
+        let clock = self.clock.clone().unwrap_or_else(|| own.clone());
         let store = match self.place.ok_or(BuildError::NoDatabase)? {
             Place::Store(store) => store,
-            Place::Url(url) => Store::open(&url, true, self.migrate, Arc::clone(&self.clock)).await?,
+            Place::Url(options) => Store::open(options, true, self.migrate, Arc::clone(&clock)).await?,
         };
+        if self.clock.is_none() {
+            store.keep_time(own).await.map_err(StartError::from)?;
+        }
         let directory = match self.table {
             None => Directory::Own,
             Some(table) => Directory::Table(UserRows::new(table, self.staleness)),
         };
-        let parts = Parts { store, settings: self.settings, clock: self.clock, directory, hooks: self.hooks };
+        let parts = Parts { store, settings: self.settings, clock, directory, hooks: self.hooks };
         Ok(Mapae(U::authority(Service::open(parts, master_key, false).await?)))
     }
 }

@@ -18,6 +18,7 @@ mod mapped_users;
 mod mapped_writes;
 mod migrations;
 mod minted;
+mod node_clock;
 mod open;
 mod options;
 mod pools;
@@ -29,7 +30,7 @@ mod tickets;
 mod users;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
@@ -47,6 +48,7 @@ pub use import::{Identity, ImportedUser};
 pub use mapped_check::{TableColumn, TableShape};
 pub use mapped_users::MappedUser;
 pub use mapped_writes::NewMappedUser;
+pub use node_clock::NodeClock;
 pub use open::{Migrate, SchemaStatus};
 pub use options::{DatabaseOptions, without_password};
 pub use pools::Pool;
@@ -103,6 +105,8 @@ struct Inner {
     cache: Cache,
     last_look: LastLook,
     keys_changed: watch_channel::Sender<u64>,
+    /// Kept to the database's time.
+    node_clock: OnceLock<Arc<NodeClock>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -131,6 +135,7 @@ impl Store {
             cache: Cache::new(),
             last_look: LastLook::default(),
             keys_changed: watch_channel::Sender::new(0),
+            node_clock: OnceLock::new(),
         })))
     }
 
@@ -152,6 +157,26 @@ impl Store {
     /// [`OpenError`] if the database cannot be read.
     pub async fn migration_sql(database: impl Into<DatabaseOptions>) -> Result<String, OpenError> {
         open::pending_sql(&database.into()).await
+    }
+
+    /// Keeps this clock to the time of the database's server, from now on and with every look of [`Self::watch`]. On SQLite
+    /// it stays the system's.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the server does not say its time.
+    pub async fn keep_time(&self, clock: Arc<NodeClock>) -> Result<(), StoreError> {
+        // One is kept; another would be a mistake of whoever calls.
+        let _ = self.0.node_clock.set(clock);
+        self.read_time().await
+    }
+
+    async fn read_time(&self) -> Result<(), StoreError> {
+        let Some(clock) = self.0.node_clock.get() else { return Ok(()) };
+        let asked = node_clock::monotonic_millis();
+        if let Some(time) = self.0.connections.engine.time(&self.0.connections.watch).await? {
+            clock.set(time, asked, node_clock::monotonic_millis());
+        }
+        Ok(())
     }
 
     /// Asks the engine for a look at its own structures (`PRAGMA integrity_check`); the problems found.

@@ -1,8 +1,8 @@
 //! Seeing what other processes change: another node, or the command line.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::engine::Turn;
 use super::entity::invalidation::{self, Column, Entity};
+use super::node_clock::monotonic_millis;
 use super::seen::Seen;
 use super::{Change, Store, StoreError};
 
@@ -23,7 +24,8 @@ const TRUST: Duration = Duration::from_secs(1);
 const KEEP: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 const TIDY: Duration = Duration::from_secs(300);
 
-/// When this process last saw the database's log of changes, in milliseconds of its own monotonic clock.
+/// When this process last saw the database's log of changes, in milliseconds of its own monotonic clock: the injected one
+/// may be moved, and jumps.
 #[derive(Default)]
 pub(super) struct LastLook(AtomicU64);
 
@@ -36,15 +38,6 @@ impl LastLook {
         let seen = self.0.load(Ordering::Acquire);
         seen != 0 && monotonic_millis() - seen <= TRUST.as_millis() as u64
     }
-}
-
-/// Trust is a matter of elapsed time in this process alone: the injected clock may be moved, and jumps.
-#[expect(clippy::disallowed_methods, reason = "a monotonic interval within one process, not a time of day")]
-fn monotonic_millis() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let start = *START.get_or_init(Instant::now);
-    // Never 0, which means "not yet".
-    Instant::now().saturating_duration_since(start).as_millis() as u64 + 1
 }
 
 impl Store {
@@ -155,6 +148,7 @@ impl Watcher {
         let inner = &store.0;
         let began = monotonic_millis();
         let was_blind = !store.sees_changes();
+        store.read_time().await?;
         let version = inner.connections.engine.version(&inner.connections.watch).await?;
         if version.is_none() || self.version != version {
             while self.look_at_page(began, was_blind).await? == PAGE {}

@@ -21,6 +21,9 @@ static SERVER: LazyLock<Option<String>> = LazyLock::new(|| {
     }
 });
 
+/// On this machine nothing is gained by encrypting.
+const PLAIN: &str = "?sslmode=disable";
+
 /// Whether these tests run on PostgreSQL.
 pub(crate) fn is_postgres() -> bool {
     SERVER.is_some()
@@ -43,7 +46,7 @@ pub(crate) fn url(directory: &Path) -> String {
             let (name, (reply, made)) = (name(directory), mpsc::channel());
             KEEPER.send(Order::Make(name.clone(), reply)).expect("the keeper runs");
             made.recv().expect("the database is made");
-            format!("{server}/{name}")
+            format!("{server}/{name}{PLAIN}")
         }
     }
 }
@@ -101,9 +104,11 @@ static KEEPER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
 
 async fn keep(server: &str, orders: &mpsc::Receiver<Order>) {
     let template = format!("template_{}", std::process::id());
-    let mut connection = PgConnection::connect(&format!("{server}/postgres")).await.expect("the server answers");
+    let mut connection = PgConnection::connect(&format!("{server}/postgres{PLAIN}")).await.expect("the server answers");
     run(&mut connection, format!("CREATE DATABASE {template}")).await.expect("the template is made");
-    Store::migrate(format!("{server}/{template}"), false, Migrate::Apply).await.expect("the template is migrated");
+    Store::migrate(format!("{server}/{template}{PLAIN}"), false, Migrate::Apply)
+        .await
+        .expect("the template is migrated");
     let mut made = std::collections::HashSet::new();
     for order in orders {
         match order {

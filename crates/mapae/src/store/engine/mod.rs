@@ -166,6 +166,18 @@ impl Engine {
         }
     }
 
+    /// The time of the database's server, in milliseconds since 1970; `None` where there is no server.
+    pub(super) async fn time(self, watch: &DatabaseConnection) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Sqlite => Ok(None),
+            Self::Postgres => {
+                let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+                let row = watch.query_one_raw(self.statement(sql)).await?;
+                Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
+            }
+        }
+    }
+
     /// Tells other processes, once this transaction commits, that the log of changes has new rows.
     pub(super) async fn announce(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
         match self {
