@@ -21,6 +21,7 @@ const TOOLS: &[Tool] = &[
     Tool::new("chromium", "chromium"),
     Tool::new("chromedriver", "chromium-driver"),
     Tool::new("nginx", "nginx"),
+    Tool::new("faketime", "faketime"),
     Tool::new("python3", "python3-venv").probed(&["-c", "import ensurepip, venv"]),
     Tool::new("npm", "npm"),
 ];

@@ -266,3 +266,54 @@ async fn the_servers_certificate_is_checked() {
     drop(node);
     database.drop().await;
 }
+
+/// The library that shows a process another time of day, where Debian puts it.
+fn faketime() -> Option<String> {
+    let directories = std::fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok);
+    let files = directories.map(|directory| directory.path().join("faketime/libfaketimeMT.so.1"));
+    Some(files.into_iter().find(|file| file.exists())?.display().to_string())
+}
+
+/// When a token was issued, in seconds since 1970.
+fn issued_at(token: &str) -> i64 {
+    let payload = token.split('.').nth(1).expect("a JWT");
+    let payload = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).expect("base64url");
+    let claims: Value = serde_json::from_slice(&payload).expect("JSON");
+    claims["iat"].as_i64().expect("a time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wall_clock_that_jumps_changes_nothing() {
+    let Some(database) = OwnDatabase::new("jumping").await else { return };
+    let library = faketime().expect("libfaketime, of Debian's package faketime");
+    let home = Home::new().with("time", "+120s");
+    let time = home.path().join("time");
+    let fake = [
+        ("LD_PRELOAD", library.as_str()),
+        ("FAKETIME_TIMESTAMP_FILE", time.to_str().expect("UTF-8")),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ];
+    let jumping = Server::start(&home, &[&database.variables()[..], &fake].concat());
+    let other = database.node();
+    sign_up(&other, "ada").await;
+    let client = Client::new();
+    for jump in [120, -120, 120, 0] {
+        std::fs::write(&time, format!("{jump:+}s")).expect("written");
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let (here, there) = (token(&jumping, "ada").await, token(&other, "ada").await);
+        let apart = issued_at(&here) - issued_at(&there);
+        assert!(apart.abs() <= 1, "{jump}: {apart} s apart");
+        for node in [&jumping, &other] {
+            for token in [&here, &there] {
+                assert_eq!(node.status(&client, "/users/me", token).await, 200, "{jump}");
+            }
+        }
+        // Its log has the wrong time, so it does jump.
+        let logged = jumping.log().last().expect("a line")["timestamp"].as_str().expect("a time").to_owned();
+        let logged = chrono::DateTime::parse_from_rfc3339(&logged).expect("RFC 3339").timestamp();
+        assert!((logged - issued_at(&there) - jump).abs() < 30, "{jump}: {logged}");
+    }
+    database.drop().await;
+}
