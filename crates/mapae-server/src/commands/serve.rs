@@ -90,6 +90,8 @@ async fn make_first_admin(mapae: &Mapae, admin: &FirstAdmin) -> Result<(), Failu
     };
     match mapae.add_account(account, Some(scopes), By::System).await {
         Ok(user) => tracing::info!(user = %user.id, "the first administrator was made"),
+        // Another node that started at the same moment made it.
+        Err(AccountError::EmailTaken) if mapae.any_account_holds(Admin::NAME).await.map_err(sentence)? => {}
         Err(AccountError::EmailTaken) => tracing::warn!(
             "there is no administrator, but the address of MAPAE_ADMIN_EMAIL has an account already, which is left as \
              it is: make it one with `mapae user grant ADDRESS mapae:admin`"

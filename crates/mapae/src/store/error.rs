@@ -1,6 +1,8 @@
 //! What can go wrong with the database.
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use sea_orm::{DbErr, SqlErr};
+
+use super::engine;
 
 /// A failure of the store. The texts are for operators and logs, never for clients.
 #[derive(Debug, thiserror::Error)]
@@ -44,20 +46,10 @@ impl From<DbErr> for StoreError {
             Some(SqlErr::UniqueConstraintViolation(what)) if what.contains("username_canonical") => Self::UsernameTaken,
             Some(SqlErr::UniqueConstraintViolation(what)) if what.contains("email_canonical") => Self::EmailTaken,
             Some(SqlErr::UniqueConstraintViolation(_)) => Self::Conflict(error),
-            _ if is_conflict(&error) => Self::Conflict(error),
+            _ if engine::is_conflict(&error) => Self::Conflict(error),
             _ => Self::Database(error),
         }
     }
-}
-
-/// Whether PostgreSQL undid the transaction for the sake of others: a deadlock, a failed serialization, or a lock that was
-/// not to be had in time.
-fn is_conflict(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
-        return false;
-    };
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| ["40P01", "40001", "55P03"].contains(&code.as_ref()))
 }
 
 /// Why a database cannot be opened. Each text is one sentence that says what to do.

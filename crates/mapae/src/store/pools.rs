@@ -1,6 +1,6 @@
 //! How many connections to the database are open.
 
-use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm::DatabaseConnection;
 
 use super::Store;
 
@@ -31,12 +31,12 @@ impl Store {
 fn count(connection: &DatabaseConnection) -> (u32, usize) {
     match connection.get_database_backend() {
         #[cfg(feature = "sqlite")]
-        DbBackend::Sqlite => {
+        sea_orm::DbBackend::Sqlite => {
             let pool = connection.get_sqlite_connection_pool();
             (pool.size(), pool.num_idle())
         }
         #[cfg(feature = "postgres")]
-        DbBackend::Postgres => {
+        sea_orm::DbBackend::Postgres => {
             let pool = connection.get_postgres_connection_pool();
             (pool.size(), pool.num_idle())
         }

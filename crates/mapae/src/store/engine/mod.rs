@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use super::DatabaseOptions;
 use super::error::{OpenError, StoreError};
+pub(super) use postgres::is_conflict;
 pub(super) use turn::Turn;
 
 /// On which PostgreSQL tells that the log of changes has new rows.

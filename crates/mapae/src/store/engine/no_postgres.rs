@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::Notify;
 
 use super::{Connections, DatabaseOptions, OpenError};
@@ -23,4 +23,8 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
 
 pub(super) async fn connect_to_schema(options: &DatabaseOptions) -> Result<DatabaseConnection, OpenError> {
     Err(OpenError::UnsupportedEngine(options.shown()))
+}
+
+pub(in crate::store) fn is_conflict(_error: &DbErr) -> bool {
+    false
 }

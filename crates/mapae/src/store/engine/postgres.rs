@@ -125,6 +125,16 @@ fn statements(options: &DatabaseOptions) -> String {
     text
 }
 
+/// Whether the server undid the transaction for the sake of others: a deadlock, a failed serialization, or a lock that was
+/// not to be had in time.
+pub(in crate::store) fn is_conflict(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["40P01", "40001", "55P03"].contains(&code.as_ref()))
+}
+
 /// How to hear of changes: a connection of its own, past any pooler.
 #[derive(Clone)]
 pub(super) struct Listening(PgConnectOptions);
