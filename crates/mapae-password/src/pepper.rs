@@ -6,6 +6,9 @@
 //! that, and an ID holds no `$`, so there is one way to read it.
 //!
 //! An ID is made from its key, so that the right key cannot be brought under a wrong name.
+//!
+//! What Flask-Security calls its salt is such a key too, for an HMAC of its own. Its hashes get the name of that key when
+//! they are imported among others ([`Pepper::mark`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +18,7 @@ use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use crate::{HashError, HashText, Password};
+use crate::{HashError, HashText, Password, flask_security};
 
 const PREFIX: &str = "$mapae-pepper$";
 /// What the key signs for its id. Longer than any password, so that no password is ever hashed as this.
@@ -64,6 +67,16 @@ impl fmt::Debug for PepperId {
 pub struct Pepper {
     id: PepperId,
     key: Zeroizing<Vec<u8>>,
+    kind: Kind,
+}
+
+/// Whose HMAC it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Ours, with SHA-256.
+    Own,
+    /// See [`flask_security::prehash`].
+    FlaskSecurity,
 }
 
 impl Pepper {
@@ -79,11 +92,20 @@ impl Pepper {
         if key.len() < Self::MIN_KEY_BYTES {
             return Err(PepperTooShort);
         }
-        let tag = sign(&key, &ID_MESSAGE);
-        let mut digits = [0; 2 * ID_BYTES];
-        hex::encode_to_slice(&tag.as_ref()[..ID_BYTES], &mut digits).expect("two digits for each byte");
-        let id = ArrayString::from_byte_string(&digits).expect("digits are text");
-        Ok(Self { id: PepperId(id), key })
+        Ok(Self { id: id(hmac::HMAC_SHA256, &key), key, kind: Kind::Own })
+    }
+
+    /// Takes over `SECURITY_PASSWORD_SALT` of a Flask-Security application, of whatever length, for its hashes. It can
+    /// only be an old pepper: nothing new is written with it.
+    pub fn flask_security(key: impl Into<Vec<u8>>) -> Self {
+        let key = Zeroizing::new(key.into());
+        Self { id: id(hmac::HMAC_SHA512, &key), key, kind: Kind::FlaskSecurity }
+    }
+
+    /// Names this pepper in a hash that was made with it elsewhere, where it needs no name. A hash that names one
+    /// already stays as it is.
+    pub fn mark(&self, hash: &HashText) -> HashText {
+        if hash.as_str().starts_with(PREFIX) { hash.clone() } else { join(Some(self.id), &hash.as_str()) }
     }
 
     /// The name that hashes made with it have.
@@ -93,12 +115,25 @@ impl Pepper {
 
     /// What is hashed in place of the password.
     fn apply(&self, password: &Password) -> Password {
-        Password::from_derived(Base64::encode_string(sign(&self.key, password.as_bytes()).as_ref()))
+        match self.kind {
+            Kind::Own => {
+                let tag = sign(hmac::HMAC_SHA256, &self.key, password.as_bytes());
+                Password::from_derived(Base64::encode_string(tag.as_ref()))
+            }
+            Kind::FlaskSecurity => flask_security::prehash(password, &self.key),
+        }
     }
 }
 
-fn sign(key: &[u8], message: &[u8]) -> hmac::Tag {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message)
+fn id(algorithm: hmac::Algorithm, key: &[u8]) -> PepperId {
+    let tag = sign(algorithm, key, &ID_MESSAGE);
+    let mut digits = [0; 2 * ID_BYTES];
+    hex::encode_to_slice(&tag.as_ref()[..ID_BYTES], &mut digits).expect("two digits for each byte");
+    PepperId(ArrayString::from_byte_string(&digits).expect("digits are text"))
+}
+
+fn sign(algorithm: hmac::Algorithm, key: &[u8], message: &[u8]) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(algorithm, key), message)
 }
 
 /// Only the id: the key is secret.
@@ -138,6 +173,11 @@ impl Peppers {
     /// The names of all peppers, the current one first.
     pub fn ids(&self) -> impl Iterator<Item = PepperId> {
         self.current.iter().chain(&self.old).map(Pepper::id)
+    }
+
+    /// The key of Flask-Security's hashes, if there is one.
+    pub fn flask_security(&self) -> Option<&Pepper> {
+        self.old.iter().find(|pepper| pepper.kind == Kind::FlaskSecurity)
     }
 
     pub(crate) fn current_id(&self) -> Option<PepperId> {

@@ -30,12 +30,15 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 /// The database as the library names it.
 pub(crate) fn database(config: &Config) -> DatabaseOptions {
     match &config.database {
-        Database::File(path) => {
-            let path = absolute(path);
-            DatabaseOptions::new(format!("sqlite://{}", percent_encode(path.as_os_str().as_bytes(), IN_PATH)))
-        }
+        Database::File(path) => sqlite_options(path),
         Database::Server(options) => (**options).clone(),
     }
+}
+
+/// A SQLite file as the library names it.
+pub(crate) fn sqlite_options(path: &Path) -> DatabaseOptions {
+    let path = absolute(path);
+    DatabaseOptions::new(format!("sqlite://{}", percent_encode(path.as_os_str().as_bytes(), IN_PATH)))
 }
 
 /// The path from the root on. Without a working directory it stays relative, and fails where it is used.

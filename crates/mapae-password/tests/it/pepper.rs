@@ -165,3 +165,25 @@ fn flask_security_goes_through_the_pepper_too() {
         assert!(matches("secret") && !matches("Secret"), "{format}");
     }
 }
+
+#[test]
+fn hashes_of_flask_security_are_kept_among_others_until_their_owners_sign_in() {
+    let (context, mut seen) = (Context::default(), 0);
+    for row in rows() {
+        let Some(key) = &row.hmac_sha512_key else { continue };
+        let salt = Pepper::flask_security(key.as_str());
+        assert_ne!(salt.id(), Pepper::flask_security("another").id());
+        let peppers = Peppers { current: None, old: vec![pepper(1), salt.clone()] };
+        assert_eq!(peppers.flask_security().map(Pepper::id), Some(salt.id()));
+        let context = Context { peppers, ..context.clone() };
+        let stored = salt.mark(&HashText::new(row.hash.as_str()));
+        assert_eq!(stored.pepper_id(), Ok(Some(salt.id())));
+        assert_eq!(salt.mark(&stored).as_str(), stored.as_str(), "once is enough");
+        assert_eq!(verify(&context, &stored, &row.password), Ok((row.matches, true)), "{}", row.id);
+        assert!(!verify(&context, &stored, "another").unwrap().0, "{}", row.id);
+        let without = Context { peppers: Peppers::default(), ..context };
+        assert_eq!(verify(&without, &stored, &row.password), Err(HashError::UnknownPepper { id: salt.id() }));
+        seen += 1;
+    }
+    assert!(seen > 2, "{seen}");
+}

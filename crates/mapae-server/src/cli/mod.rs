@@ -126,16 +126,20 @@ pub(crate) enum UserCommand {
     /// Write all accounts as JSON lines, with their password hashes: keep the output safe.
     #[command(after_help = "Example:\n  (umask 077; mapae user export > accounts.jsonl)")]
     Export,
-    /// Make accounts from JSON lines or CSV, with their ids and password hashes as they are.
+    /// Make accounts from elsewhere, with their ids and password hashes as they are.
     #[command(
-        long_about = "Make accounts from JSON lines or CSV, with their ids and password hashes as they are.
+        long_about = "Make accounts from elsewhere, with their ids and password hashes as they are: from a file, or straight \
+from the database of a Django or SQLAlchemy application, which is only read.
 
-Members or columns: id, username, email, full_name, disabled, scopes, password_hash, created_at. One of username and email \
+Members of JSON lines, or columns of CSV: id, username, email, full_name, disabled, scopes, password_hash, created_at. One of username and email \
 is needed, and password_hash; see docs/passwords.md for the formats. An account that is there already is left as it is, so \
 an import can be run again. Every row that is refused is named on standard error with the reason; then the exit status is 1.",
         after_help = "Examples:
   mapae user import accounts.jsonl
   mapae user import people.csv
+  mapae user import --format django db.sqlite3
+  mapae user import --format django --database-file old-database-url
+  mapae user import --format sqlalchemy-tutorial --table accounts --column password=hashed_pw app.db
   ssh old-host 'mapae user export' | mapae user import"
     )]
     Import(UserImport),

@@ -11,7 +11,7 @@ const PAGE: u64 = 500;
 pub(super) async fn run(mapae: &Mapae) -> Result<(), Failure> {
     let mut after = None;
     loop {
-        let page = mapae.store().list_credentials(after.as_ref(), PAGE).await.map_err(sentence)?;
+        let page = mapae.list_credentials(after.as_ref(), PAGE).await.map_err(sentence)?;
         let mut lines = String::new();
         for credential in &page {
             let line = serde_json::to_string(&AccountLine::from(credential)).map_err(sentence)?;

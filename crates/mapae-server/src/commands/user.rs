@@ -19,10 +19,10 @@ use crate::cli::{UserAdd, UserCommand, UserDelete, UserList, UserName, UserPassw
 const PAGE: u64 = 500;
 
 pub(super) async fn run(mapae: &Mapae, by: By<'_>, command: UserCommand) -> Result<(), Failure> {
-    let own_table_only = matches!(command, UserCommand::List(_) | UserCommand::Export | UserCommand::Import(_));
-    if let (true, Some(mapping)) = (own_table_only, &mapae.settings().mapped_users) {
+    if let (UserCommand::Import(_), Some(mapping)) = (&command, &mapae.settings().mapped_users) {
         return Err(Failure::command(format!(
-            "The accounts are in {}, the table of another application: use that one's tools for this.",
+            "The accounts are in {}, the table of another application, which makes new ones: nothing is imported there. To \
+             import into Mapae's own table, run this without MAPAE_USERS_PRESET and its siblings.",
             mapping.table
         )));
     }
@@ -74,7 +74,7 @@ async fn list(mapae: &Mapae, arguments: UserList) -> Result<(), Failure> {
         print("[")?;
     }
     loop {
-        let page = mapae.store().list_users(search, after.as_ref(), PAGE).await.map_err(sentence)?;
+        let page = mapae.list_accounts(search, after.as_ref(), PAGE).await.map_err(sentence)?;
         for user in &page.users {
             if arguments.output.json {
                 let separator = if count == 0 { "\n" } else { ",\n" };

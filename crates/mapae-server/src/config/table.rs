@@ -398,7 +398,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "users_password_hmac_key",
         Kind::Secret,
         Default::Unset("none: passwords are hashed as they are"),
-        "SECURITY_PASSWORD_SALT of Flask-Security, which hashes an HMAC of the password",
+        "SECURITY_PASSWORD_SALT of Flask-Security, which hashes an HMAC of the password; for imported hashes too",
     ),
     Setting {
         name: "body_limit_kib",

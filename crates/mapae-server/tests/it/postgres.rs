@@ -15,16 +15,16 @@ use crate::support::{Ended, GOOD_KEY, Home, OTHER_KEY};
 const SEEN: Duration = Duration::from_secs(1);
 
 /// A database of this test alone.
-struct OwnDatabase {
+pub(crate) struct OwnDatabase {
     /// As superuser, on another database.
     server: DatabaseConnection,
     name: &'static str,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl OwnDatabase {
     /// An empty one; `None` where there is no server to make it on.
-    async fn new(name: &'static str) -> Option<Self> {
+    pub(crate) async fn new(name: &'static str) -> Option<Self> {
         let Ok(server) = std::env::var("MAPAE_TEST_POSTGRES") else {
             // Past the harness, which swallows what tests print.
             let _ = writeln!(std::io::stderr(), "note: not run without PostgreSQL: {name}; `cargo xtask test` does");
@@ -79,7 +79,7 @@ impl OwnDatabase {
         Home::new().run(arguments, &[&CHEAP[..], &[BASE_URL], &self.variables()].concat())
     }
 
-    async fn drop(self) {
+    pub(crate) async fn drop(self) {
         self.run(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }
 }

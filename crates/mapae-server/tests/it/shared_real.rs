@@ -1,89 +1,18 @@
-//! One SQLite file with real Django, fastapi-users and Flask-Security on the one side, and a real server on the other.
+//! One database with real Django, fastapi-users and Flask-Security on the one side, and a real server on the other: a
+//! SQLite file, and one on a PostgreSQL server.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::programs::python;
 use crate::server::{BASE_URL, PASSWORD, Server};
+use crate::sides::{Place, Side, on_both_engines};
 use crate::support::{Ended, Home};
 use crate::walks::blocks;
 
 const OTHER: &str = "seven purple elephants dancing";
-const DATABASE: (&str, &str) = ("DATABASE_URL", "sqlite:///app.db");
-/// Their numbers, not the cheap ones of other tests.
-const THEIRS: &[(&str, &str)] = &[DATABASE, ("MAPAE_SIGNUP", "open")];
-
-/// The other application, as a process that does what a line says.
-struct Side {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Side {
-    fn start(home: &Home, script: &str, arguments: &[&str]) -> Self {
-        Self::start_on(home, "app.db", script, arguments)
-    }
-
-    fn start_on(home: &Home, file: &str, script: &str, arguments: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shared").join(script);
-        let mut command = python();
-        command.arg(script).arg(home.path().join(file)).args(arguments);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python runs");
-        let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        let mut side = Self { child, input, output: BufReader::new(output) };
-        let version = side.answer();
-        assert!(version.as_str().is_some_and(|version| version.contains('.')), "{version}");
-        side
-    }
-
-    fn tell(&mut self, what: &str, mut with: Value) {
-        with["do"] = json!(what);
-        writeln!(self.input, "{with}").expect("it reads");
-    }
-
-    fn answer(&mut self) -> Value {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("it answers");
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("it failed: {line:?}"))
-    }
-
-    fn ask(&mut self, what: &str, with: Value) -> Value {
-        self.tell(what, with);
-        self.answer()
-    }
-
-    fn create(&mut self, name: &str, password: &str) -> Value {
-        self.ask("create", json!({ "name": name, "password": password }))
-    }
-
-    fn set_password(&mut self, name: &str, password: &str) {
-        self.ask("set_password", json!({ "name": name, "password": password }));
-    }
-
-    fn set_active(&mut self, name: &str, active: bool) {
-        self.ask("set_active", json!({ "name": name, "active": active }));
-    }
-
-    fn login(&mut self, name: &str, password: &str) -> Value {
-        self.ask("login", json!({ "name": name, "password": password }))
-    }
-
-    fn row(&mut self, name: &str) -> Value {
-        self.ask("row", json!({ "name": name }))
-    }
-}
-
-impl Drop for Side {
-    fn drop(&mut self) {
-        // Fails only if it has ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+on_both_engines!("shared_": django, django_at_the_same_moment, fastapi_users, flask_security);
 
 /// Our tables beside theirs, and the server on both.
 fn serve(home: &Home, variables: &[(&str, &str)]) -> Server {
@@ -139,17 +68,15 @@ async fn both_ways(home: &Home, server: &Server, side: &mut Side, variables: &[(
     assert_eq!(status(server, &third).await, 401, "disabling ended it");
 }
 
-#[tokio::test]
-async fn django() {
-    let home = Home::new();
-    let mut side = Side::start(&home, "django_side.py", &["0"]);
-    let variables = [THEIRS, &[("MAPAE_USERS_PRESET", "django")]].concat();
+async fn django(place: &Place) {
+    let mut side = place.start("django_side.py", &["0"]);
+    let variables = place.variables(&[("MAPAE_USERS_PRESET", "django")]);
     let hashers = ["pbkdf2_sha256", "pbkdf2_sha1", "argon2", "bcrypt_sha256", "bcrypt", "scrypt"];
     for hasher in hashers {
         side.ask("create", json!({ "name": hasher, "password": PASSWORD, "hasher": hasher }));
     }
     side.create("ann", PASSWORD);
-    let server = serve(&home, &variables);
+    let server = serve(&place.home, &variables);
     for hasher in hashers {
         let before = side.row(hasher);
         let stored = before["password"].as_str().expect("a hash");
@@ -162,7 +89,7 @@ async fn django() {
         assert!(side.login(hasher, OTHER).is_number(), "{hasher}");
         assert_eq!(status(&server, &token).await, 200, "{hasher}: Django found nothing to hash anew");
     }
-    both_ways(&home, &server, &mut side, &variables, "ann").await;
+    both_ways(&place.home, &server, &mut side, &variables, "ann").await;
 
     let body = json!({ "username": "bob", "email": "bob@example.com", "full_name": "Bob Ray", "password": PASSWORD });
     assert_eq!(post(&server, "/users/signup", "", body.clone()).await, 201);
@@ -181,13 +108,11 @@ async fn django() {
     assert_eq!(status(&server, &bob).await, 401);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn django_at_the_same_moment() {
+async fn django_at_the_same_moment(place: &Place) {
     const COUNT: usize = 25;
-    let home = Home::new();
-    let mut side = Side::start(&home, "django_side.py", &["1000"]);
+    let mut side = place.start("django_side.py", &["1000"]);
     let preset = [("MAPAE_USERS_PRESET", "django"), ("MAPAE_USERS_HASH_COST", "1000")];
-    let server = serve(&home, &[THEIRS, &preset].concat());
+    let server = serve(&place.home, &place.variables(&preset));
     side.tell("load", json!({ "count": COUNT, "first": PASSWORD, "second": OTHER }));
     for number in 0..COUNT {
         let name = format!("mapae{number}");
@@ -210,14 +135,12 @@ async fn django_at_the_same_moment() {
     assert!(failures.is_empty(), "{failures:?}");
 }
 
-#[tokio::test]
-async fn fastapi_users() {
-    let home = Home::new();
-    let mut side = Side::start(&home, "fastapi_users_side.py", &[]);
+async fn fastapi_users(place: &Place) {
+    let mut side = place.start("fastapi_users_side.py", &[]);
     let id = side.create("ann@example.com", PASSWORD);
-    let variables = [THEIRS, &[("MAPAE_USERS_PRESET", "fastapi-users")]].concat();
-    let server = serve(&home, &variables);
-    both_ways(&home, &server, &mut side, &variables, "ann@example.com").await;
+    let variables = place.variables(&[("MAPAE_USERS_PRESET", "fastapi-users")]);
+    let server = serve(&place.home, &variables);
+    both_ways(&place.home, &server, &mut side, &variables, "ann@example.com").await;
     assert_eq!(side.login("ann@example.com", PASSWORD), id);
 
     assert_eq!(
@@ -230,22 +153,20 @@ async fn fastapi_users() {
     assert_eq!(switches, (&json!(true), &json!(false), &json!(false)));
 }
 
-#[tokio::test]
-async fn flask_security() {
-    let home = Home::new();
+async fn flask_security(place: &Place) {
     let salt = "146585145368132386173505678016728509634";
-    let mut side = Side::start(&home, "flask_security_side.py", &[salt]);
+    let mut side = place.start("flask_security_side.py", &[salt]);
     side.create("ann@example.com", PASSWORD);
     let preset = [("MAPAE_USERS_PRESET", "flask-security"), ("MAPAE_USERS_PASSWORD_HMAC_KEY", salt)];
-    let variables = [THEIRS, &preset].concat();
-    let server = serve(&home, &variables);
+    let variables = place.variables(&preset);
+    let server = serve(&place.home, &variables);
     let before = side.row("ann@example.com")["uniquifier"].clone();
     let first = token(&server, "ann@example.com", PASSWORD).await;
     assert_eq!(change_password(&server, &first, PASSWORD, OTHER).await, 204);
     let after = side.row("ann@example.com")["uniquifier"].clone();
     assert!(after != before && after.as_str().is_some_and(|text| text.len() == 32), "{before} {after}");
     side.set_password("ann@example.com", PASSWORD);
-    both_ways(&home, &server, &mut side, &variables, "ann@example.com").await;
+    both_ways(&place.home, &server, &mut side, &variables, "ann@example.com").await;
 
     assert_eq!(
         post(&server, "/users/signup", "", json!({ "email": "bob@example.com", "password": PASSWORD })).await,
@@ -259,8 +180,9 @@ async fn flask_security() {
 /// The walk of the book, beside a Django project that has an `ann`.
 #[tokio::test]
 async fn the_walk_of_the_book() {
-    let home = Home::new();
-    let mut side = Side::start_on(&home, "db.sqlite3", "django_side.py", &["0"]);
+    let place = Place::file("db.sqlite3");
+    let home = &place.home;
+    let mut side = place.start("django_side.py", &["0"]);
     side.create("ann", "a long enough passphrase");
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/shared-table.md");
     let blocks = blocks(&std::fs::read_to_string(page).expect("the page"));
@@ -277,7 +199,7 @@ async fn the_walk_of_the_book() {
     let said = run(before);
     assert!(said.contains("Accounts in auth_user: 1\n") && said.ends_with("All is well.\n"), "{said}");
     let variables = [("DATABASE_URL", "sqlite:///db.sqlite3"), ("MAPAE_USERS_PRESET", "django")];
-    let server = Server::start_with(&home, &[], &variables);
+    let server = Server::start_with(home, &[], &variables);
     let said = run(&after.replace("http://127.0.0.1:8080", &server.url));
     assert!(said.contains(r#""username":"ann""#) && said.ends_with("ann (1) holds me mapae:admin.\n"), "{said}");
 }

@@ -105,8 +105,8 @@ async fn doctor_says_what_does_not_fit() {
     }
     let serve = home.run(&["serve", "--listen", "127.0.0.1:0"], &[&[DATABASE][..], &people].concat());
     assert!(serve.status == Some(1) && serve.stderr.contains("The user table does not fit"), "{serve:?}");
-    let listed = home.run(&["user", "list"], &[DATABASE, PRESET]);
-    assert!(listed.status == Some(1) && listed.stderr.contains("auth_user"), "{listed:?}");
+    let imported = home.run(&["user", "import"], &[DATABASE, PRESET]);
+    assert!(imported.status == Some(1) && imported.stderr.contains("auth_user"), "{imported:?}");
 }
 
 #[tokio::test]

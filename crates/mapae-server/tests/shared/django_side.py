@@ -1,15 +1,17 @@
 """Django's side of a shared user table: one JSON object on a line asks, one answers.
 
-Arguments: the SQLite file, and the iterations of its PBKDF2 (0 for Django's own number)."""
+Arguments: the SQLite file or the URL of a PostgreSQL database, and the iterations of its PBKDF2 (0 for Django's own
+number)."""
 
 import json
 import sys
+from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
-FILE, ITERATIONS = sys.argv[1], int(sys.argv[2])
+WHERE, ITERATIONS = urlsplit(sys.argv[1]), int(sys.argv[2])
 
 
 class Hasher(PBKDF2PasswordHasher):
@@ -17,14 +19,21 @@ class Hasher(PBKDF2PasswordHasher):
 
 
 HASHERS = "django.contrib.auth.hashers."
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": WHERE.path,
+    "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
+}
+POSTGRESQL = {
+    "ENGINE": "django.db.backends.postgresql",
+    "HOST": WHERE.hostname,
+    "PORT": WHERE.port,
+    "USER": WHERE.username,
+    "PASSWORD": WHERE.password,
+    "NAME": WHERE.path[1:],
+}
 settings.configure(
-    DATABASES={
-        "default": {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": FILE,
-            "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
-        }
-    },
+    DATABASES={"default": POSTGRESQL if WHERE.scheme else SQLITE},
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
     PASSWORD_HASHERS=["__main__.Hasher"]
     + [
@@ -88,11 +97,19 @@ def load(count, first, second):
     return count
 
 
+def refused():
+    """Rows that nobody can take over as they are, and one without a password."""
+    User.objects.create(username="nobody", password=make_password(None))
+    User.objects.create(username="other@example.com", email="ann2@example.com", password="md5$salt$x")
+    User.objects.create(username="twin", email="ann@example.com", password=User.objects.get(username="ann").password)
+
+
 def names():
     return sorted(User.objects.values_list("username", flat=True))
 
 
-ACTIONS = {action.__name__: action for action in (create, set_password, login, set_active, delete, row, load, names)}
+ACTIONS = (create, set_password, login, set_active, delete, row, load, refused, names)
+ACTIONS = {action.__name__: action for action in ACTIONS}
 call_command("migrate", verbosity=0)
 print(json.dumps(django.get_version()), flush=True)
 for line in sys.stdin:

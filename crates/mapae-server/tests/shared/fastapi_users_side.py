@@ -1,4 +1,5 @@
-"""The side of fastapi-users of a shared user table: one JSON object on a line asks, one answers. Argument: the file."""
+"""The side of fastapi-users of a shared user table: one JSON object on a line asks, one answers. Argument: the
+SQLite file or the URL of a PostgreSQL database."""
 
 import asyncio
 import json
@@ -58,7 +59,9 @@ ACTIONS = {action.__name__: action for action in (create, set_password, login, s
 
 
 async def main():
-    engine = create_async_engine(f"sqlite+aiosqlite:///{sys.argv[1]}")
+    where = sys.argv[1]
+    url = where.replace("postgres:", "postgresql+psycopg:", 1) if ":" in where else f"sqlite+aiosqlite:///{where}"
+    engine = create_async_engine(url)
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     sessions = async_sessionmaker(engine, expire_on_commit=False)

@@ -1,5 +1,5 @@
-"""The side of Flask-Security of a shared user table: one JSON object on a line asks, one answers. Arguments: the file,
-and SECURITY_PASSWORD_SALT."""
+"""The side of Flask-Security of a shared user table: one JSON object on a line asks, one answers. Arguments: the SQLite
+file or the URL of a PostgreSQL database, and SECURITY_PASSWORD_SALT."""
 
 import json
 import sys
@@ -10,11 +10,14 @@ from flask_security import Security, SQLAlchemyUserDatastore, hash_password
 from flask_security.models import fsqla_v3
 from flask_sqlalchemy import SQLAlchemy
 
+where = sys.argv[1]
 app = Flask(__name__)
 app.config.update(
     SECRET_KEY="only-a-test",
     SECURITY_PASSWORD_SALT=sys.argv[2],
-    SQLALCHEMY_DATABASE_URI=f"sqlite:///{sys.argv[1]}",
+    SQLALCHEMY_DATABASE_URI=(
+        where.replace("postgres:", "postgresql+psycopg:", 1) if ":" in where else f"sqlite:///{where}"
+    ),
 )
 db = SQLAlchemy(app)
 fsqla_v3.FsModels.set_db_info(db)

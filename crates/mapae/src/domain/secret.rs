@@ -51,8 +51,7 @@ pub enum WrapUse {
 
 impl WrapUse {
     /// Every use: whatever a master key wraps is for one of these.
-    pub const ALL: [Self; 5] =
-        [Self::Check, Self::SigningKey, Self::RefreshToken, Self::Fingerprint, Self::Throttle];
+    pub const ALL: [Self; 5] = [Self::Check, Self::SigningKey, Self::RefreshToken, Self::Fingerprint, Self::Throttle];
 
     fn label(self) -> &'static [u8] {
         match self {

@@ -91,7 +91,7 @@ pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
         }));
     }
     let router = ApiRouter::new().api_route("/admin/users/{id}", one);
-    if !abilities.is_own {
+    if !abilities.lists {
         return router;
     }
     router.api_route("/admin/users", get_with(list, |op| tag(op).id("list_users").summary("List and search accounts")))
@@ -113,7 +113,7 @@ async fn list(
     if !problems.is_empty() {
         return Err(ApiError::validation(problems));
     }
-    let page = service.store().list_users(search, after.as_ref(), limit).await?;
+    let page = service.list_accounts(search, after.as_ref(), limit).await?;
     Ok(Json(UserList {
         users: page.users.iter().map(UserBody::from).collect(),
         next_cursor: page.next.map(|id| cursor(id.as_str())),

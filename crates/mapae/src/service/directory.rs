@@ -4,16 +4,17 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapae_password::HashText;
+use mapae_password::{HashText, Pepper};
 use mapae_verify::Clock;
 use moka::sync::Cache;
 
 use super::Service;
+use super::accounts::AccountError;
 use super::mapped_users::MappedUsers;
 use super::user_table::{Row, Table, corrupt};
 use crate::domain::user::folded;
 use crate::domain::{User, UserId};
-use crate::store::{Credential, Login, Store, StoreError, Tx};
+use crate::store::{Credential, Login, Store, StoreError, Tx, UserPage};
 
 /// Users of the application's table that are remembered, if any are.
 const REMEMBERED: u64 = 50_000;
@@ -36,6 +37,8 @@ pub(crate) enum Directory {
 pub(crate) struct Abilities {
     /// Everything, since the table is this service's own.
     pub(crate) is_own: bool,
+    /// Accounts can be listed.
+    pub(crate) lists: bool,
     /// People can sign up.
     pub(crate) inserts: bool,
     /// Passwords can be changed.
@@ -51,6 +54,7 @@ pub(crate) struct Abilities {
 impl Directory {
     const OWN: Abilities = Abilities {
         is_own: true,
+        lists: true,
         inserts: true,
         sets_password_hash: true,
         sets_active: true,
@@ -232,6 +236,45 @@ impl Service {
             Directory::Own => Ok(self.store().cached_user(id).await?.map(|user| Account { user, row: None })),
             Directory::Table(rows) => rows.account(id, self.store(), self.0.clock.as_ref()).await,
             Directory::Mapped(mapped) => self.mapped_account(mapped, id).await,
+        }
+    }
+
+    /// Up to `limit` accounts after `after`, ordered by id, whose name, address or full name contains `search`. Letter
+    /// case makes no difference; nor, in this service's own table, do width and Unicode form.
+    ///
+    /// # Errors
+    /// [`AccountError::NotHere`] if accounts are in a table of the application's, which is asked for one at a time.
+    pub async fn list_accounts(
+        &self,
+        search: Option<&str>,
+        after: Option<&UserId>,
+        limit: u64,
+    ) -> Result<UserPage, AccountError> {
+        match self.directory() {
+            Directory::Own => Ok(self.store().list_users(search, after, limit).await?),
+            Directory::Table(_) => Err(AccountError::NotHere),
+            Directory::Mapped(mapped) => {
+                let (found, next) = self.list_mapped(mapped, search, after, limit).await?;
+                Ok(UserPage { users: found.into_iter().map(|found| found.user).collect(), next })
+            }
+        }
+    }
+
+    /// Up to `limit` accounts after `after` with their hashes, ordered by id.
+    ///
+    /// # Errors
+    /// As [`Self::list_accounts`].
+    pub async fn list_credentials(&self, after: Option<&UserId>, limit: u64) -> Result<Vec<Credential>, AccountError> {
+        match self.directory() {
+            Directory::Own => Ok(self.store().list_credentials(after, limit).await?),
+            Directory::Table(_) => Err(AccountError::NotHere),
+            Directory::Mapped(mapped) => {
+                let (found, _) = self.list_mapped(mapped, None, after, limit).await?;
+                // Over there nothing says so, but elsewhere it must be known which hashes are of an HMAC.
+                let key = self.settings().password_hmac_key.as_ref().map(|key| Pepper::flask_security(key.expose()));
+                let marked = |hash: HashText| key.as_ref().map_or_else(|| hash.clone(), |key| key.mark(&hash));
+                Ok(found.into_iter().map(|found| Credential { user: found.user, hash: marked(found.hash) }).collect())
+            }
         }
     }
 

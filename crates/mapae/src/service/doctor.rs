@@ -73,12 +73,12 @@ impl Service {
         Ok(checkup)
     }
 
-    fn misfits(&self, mapping: &UserMapping, shape: &TableShape) -> Vec<String> {
+    pub(super) fn misfits(&self, mapping: &UserMapping, shape: &TableShape) -> Vec<String> {
         let table = &mapping.table;
         if shape.columns.is_empty() {
             return vec![format!("There is no table {table}.")];
         }
-        let find = |name: &str| shape.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+        let find = |name: &str| shape.column(name);
         let mut problems = Vec::new();
         for (what, name) in mapping.read_columns() {
             match find(name) {
@@ -110,13 +110,14 @@ impl Service {
     fn wrong_type(&self, mapping: &UserMapping, what: &str, column: &TableColumn) -> Option<String> {
         let TableColumn { name, declared_type, .. } = column;
         let declared = declared_type.to_ascii_uppercase();
-        let is_integer = declared.contains("INT");
+        let is_integer = column.is_integer();
+        let is_bytes = declared.contains("BLOB") || declared == "BYTEA";
         let wanted = match (what, mapping.id_type) {
             ("id", IdType::Integer) if !is_integer => "a whole number, as users_id_type says",
-            ("id", IdType::Text | IdType::HexUuid) if is_integer => "a text, as users_id_type says",
+            ("id", IdType::Text | IdType::HexUuid) if is_integer || is_bytes => "a text, as users_id_type says",
             ("active", _) if !(is_integer || declared.contains("BOOL") || declared.is_empty()) => "true or false",
             ("id" | "active", _) => return None,
-            _ if is_integer || declared.contains("BOOL") || declared.contains("BLOB") => "a text",
+            _ if is_integer || is_bytes || declared.contains("BOOL") => "a text",
             ("password", _) => {
                 let room: Option<usize> =
                     declared.split_once('(').and_then(|(_, rest)| rest.trim_end_matches(')').trim().parse().ok());
@@ -181,7 +182,7 @@ fn login_email(mapping: &UserMapping) -> Option<&str> {
 
 /// What is wrong with a column to sign in with, if two rows may have one value.
 fn not_unique(column: &str, shape: &TableShape) -> Option<String> {
-    (!shape.unique.iter().any(|unique| unique.eq_ignore_ascii_case(column))).then(|| {
+    (!shape.is_unique(column)).then(|| {
         format!(
             "No unique index covers {column}, so somebody could take another's: let the other application make one, or \
              sign in with something else."

@@ -66,6 +66,7 @@ impl MappedUsers {
         let writes = !self.mapping.read_only;
         Abilities {
             is_own: false,
+            lists: true,
             inserts: writes,
             sets_password_hash: writes,
             sets_active: writes && self.mapping.active.is_some(),
@@ -127,6 +128,17 @@ impl Service {
     pub(super) async fn mapped_by_id(&self, at: &MappedUsers, id: &UserId) -> Result<Option<Found>, StoreError> {
         let found = self.store().mapped_by_id(&at.mapping, id).await?;
         Ok(found.map(|user| at.found(user, &self.settings().default_scopes)))
+    }
+
+    pub(super) async fn list_mapped(
+        &self,
+        at: &MappedUsers,
+        search: Option<&str>,
+        after: Option<&UserId>,
+        limit: u64,
+    ) -> Result<(Vec<Found>, Option<UserId>), StoreError> {
+        let (users, next) = self.store().list_mapped(&at.mapping, search, after, limit).await?;
+        Ok((users.into_iter().map(|user| at.found(user, &self.settings().default_scopes)).collect(), next))
     }
 
     /// Begins a transaction, and the account as it sees it. What another application did to its password is settled

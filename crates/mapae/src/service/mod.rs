@@ -18,6 +18,7 @@ mod handle;
 mod hash_pool;
 pub mod hooks;
 pub mod import;
+pub mod import_source;
 mod introspect;
 mod keys;
 mod mapped_users;

@@ -101,6 +101,7 @@ impl<S: UserStore> Table for UserTable<S> {
     fn abilities(&self) -> Abilities {
         Abilities {
             is_own: false,
+            lists: false,
             inserts: self.insert.is_some(),
             sets_password_hash: self.set_password_hash.is_some(),
             sets_active: self.set_active.is_some(),

@@ -5,10 +5,8 @@ use sea_orm::sea_query::{Alias, Expr, Func, Order, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::user;
-use super::mapped_users::{text, theirs};
 use super::{Store, StoreError};
 use crate::domain::UserMapping;
-use crate::domain::user_mapping::IdType;
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +30,25 @@ pub struct TableShape {
     pub unique: Vec<String>,
 }
 
+impl TableColumn {
+    /// Whether it holds whole numbers.
+    pub fn is_integer(&self) -> bool {
+        self.declared_type.to_ascii_uppercase().contains("INT")
+    }
+}
+
+impl TableShape {
+    /// The column of this name, in whatever letter case.
+    pub fn column(&self, name: &str) -> Option<&TableColumn> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a unique index covers this column alone.
+    pub fn is_unique(&self, name: &str) -> bool {
+        self.unique.iter().any(|unique| unique.eq_ignore_ascii_case(name))
+    }
+}
+
 impl Store {
     /// How the database describes this table; without columns if there is none.
     ///
@@ -46,12 +63,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn count_mapped_duplicates(&self, mapping: &UserMapping, column: &str) -> Result<u64, StoreError> {
+        let theirs = self.theirs(mapping).await?;
         let several = Query::select()
-            .expr_as(theirs(mapping, column), "several")
+            .expr_as(theirs.column(column), "several")
             .from(Alias::new(&mapping.table))
-            .and_where(theirs(mapping, column).ne(""))
-            .add_group_by([theirs(mapping, column)])
-            .and_having(Expr::expr(Func::count(theirs(mapping, column))).gt(1))
+            .and_where(theirs.column(column).ne(theirs.value(column, "")))
+            .add_group_by([theirs.column(column)])
+            .and_having(Expr::expr(Func::count(theirs.column(column))).gt(1))
             .take();
         let query = Query::select().expr_as(Expr::cust("COUNT(*)"), "count").from_subquery(several, "found").take();
         let row = self.0.read.query_one(&query).await?;
@@ -78,19 +96,17 @@ impl Store {
                 query.order_by_asc(user::Column::Id).limit(limit).into_tuple().all(&self.0.read).await?;
             return Ok(rows.into_iter().map(|(id, hash)| (id, HashText::new(hash))).collect());
         };
-        let key = theirs(mapping, &mapping.id);
+        let theirs = self.theirs(mapping).await?;
         let mut query = Query::select();
         query
-            .expr_as(text(mapping, &mapping.id), "id")
-            .expr_as(text(mapping, &mapping.password), "password")
+            .expr_as(theirs.text(&mapping.id), "id")
+            .expr_as(theirs.text(&mapping.password), "password")
             .from(Alias::new(&mapping.table))
-            .order_by_expr(key.clone(), Order::Asc)
+            .order_by_expr(theirs.column(&mapping.id), Order::Asc)
             .limit(limit);
         if let Some(after) = after {
-            query.and_where(match (mapping.id_type, after.parse::<i64>()) {
-                (IdType::Integer, Ok(number)) => key.gt(number),
-                (IdType::Integer | IdType::Text | IdType::HexUuid, _) => key.gt(after),
-            });
+            let Some(is_after) = theirs.is_after(after) else { return Ok(Vec::new()) };
+            query.and_where(is_after);
         }
         let rows = self.0.read.query_all(&query).await?;
         let mut hashes = Vec::with_capacity(rows.len());

@@ -3,13 +3,14 @@
 
 use mapae_password::HashText;
 use mapae_verify::Scopes;
-use sea_orm::sea_query::{Alias, Expr, IntoColumnRef, JoinType, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, EntityTrait, ExprTrait, Order, QueryFilter, QueryResult};
+use sea_orm::sea_query::{Alias, Expr, JoinType, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, ExprTrait, Order, QueryFilter, QueryResult};
 
 use super::engine::Turn;
 use super::entity::shared_account;
+use super::mapped_table::Theirs;
 use super::{Store, StoreError, Tx};
-use crate::domain::user_mapping::{FullNameColumns, IdType};
+use crate::domain::user_mapping::FullNameColumns;
 use crate::domain::{UserId, UserMapping};
 
 /// An account of another application's table.
@@ -39,7 +40,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn mapped_by_id(&self, mapping: &UserMapping, id: &UserId) -> Result<Option<MappedUser>, StoreError> {
-        by_id(&self.0.read, mapping, id).await
+        by_id(&self.0.read, self.theirs(mapping).await?, id).await
     }
 
     /// The account whose name, or address where people sign in with it, is exactly this.
@@ -52,8 +53,10 @@ impl Store {
         if login.is_empty() || login.contains('\0') {
             return Ok(None);
         }
+        let theirs = self.theirs(mapping).await?;
         for column in columns.into_iter().flatten() {
-            let query = select(mapping).and_where(theirs(mapping, column).eq(login)).limit(2).take();
+            let is_login = theirs.column(column).eq(theirs.value(column, login));
+            let query = select(theirs).and_where(is_login).limit(2).take();
             let mut rows = self.0.read.query_all(&query).await?;
             match rows.len() {
                 0 => {}
@@ -72,12 +75,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn sample_mapped_hashes(&self, mapping: &UserMapping, limit: u64) -> Result<Vec<HashText>, StoreError> {
+        let theirs = self.theirs(mapping).await?;
         let mut hashes = Vec::new();
         for order in [Order::Asc, Order::Desc] {
             let query = Query::select()
-                .expr_as(text(mapping, &mapping.password), "password")
+                .expr_as(theirs.text(&mapping.password), "password")
                 .from(Alias::new(&mapping.table))
-                .order_by_expr(theirs(mapping, &mapping.id), order)
+                .order_by_expr(theirs.column(&mapping.id), order)
                 .limit(limit)
                 .take();
             for row in self.0.read.query_all(&query).await? {
@@ -129,55 +133,38 @@ impl Tx {
     /// [`StoreError`] if the database fails.
     pub async fn mapped_user(&self, mapping: &UserMapping, id: &UserId) -> Result<Option<MappedUser>, StoreError> {
         self.take_turn(Turn::Account(id.as_str())).await?;
-        by_id(&self.inner, mapping, id).await
+        by_id(&self.inner, self.store.theirs(mapping).await?, id).await
     }
 }
 
-async fn by_id<C: ConnectionTrait>(
-    db: &C,
-    mapping: &UserMapping,
-    id: &UserId,
-) -> Result<Option<MappedUser>, StoreError> {
-    let Some(is_id) = is_id(mapping, id) else { return Ok(None) };
-    let row = db.query_one(&select(mapping).and_where(is_id).take()).await?;
-    let user = row.map(|row| to_user(mapping, &row)).transpose()?;
+async fn by_id<C: ConnectionTrait>(db: &C, theirs: Theirs<'_>, id: &UserId) -> Result<Option<MappedUser>, StoreError> {
+    let Some(is_id) = theirs.is_id(id) else { return Ok(None) };
+    let row = db.query_one(&select(theirs).and_where(is_id).take()).await?;
+    let user = row.map(|row| to_user(theirs.mapping, &row)).transpose()?;
     // A column may compare by rules of its own, but an id is exactly the one that a token names.
     Ok(user.filter(|user| user.id == *id))
 }
 
-/// The condition that a row has this key; `None` for what cannot be one.
-pub(super) fn is_id(mapping: &UserMapping, id: &UserId) -> Option<Expr> {
-    let column = theirs(mapping, &mapping.id);
-    match mapping.id_type {
-        IdType::Integer => {
-            let number: i64 = id.as_str().parse().ok()?;
-            (number.to_string() == id.as_str()).then(|| column.eq(number))
-        }
-        IdType::Text | IdType::HexUuid => Some(column.eq(id.as_str())),
-    }
-}
-
-/// A column of their table.
-pub(super) fn theirs(mapping: &UserMapping, column: &str) -> Expr {
-    Expr::col((Alias::new(&mapping.table), Alias::new(column)).into_column_ref())
-}
-
-/// A column of their table as text, whatever its type.
-pub(super) fn text(mapping: &UserMapping, column: &str) -> Expr {
-    theirs(mapping, column).cast_as("TEXT")
-}
-
-fn select(mapping: &UserMapping) -> SelectStatement {
+/// Accounts, together with what is ours about them.
+pub(super) fn select(theirs: Theirs<'_>) -> SelectStatement {
     use shared_account::{Column, Entity};
-    let key = text(mapping, &mapping.id);
+    let mut query = select_theirs(theirs);
+    let key = theirs.text(&theirs.mapping.id);
+    query
+        .join(JoinType::LeftJoin, Entity, Expr::col((Entity, Column::UserId)).eq(key))
+        .expr_as(Expr::col((Entity, Column::Fingerprint)), "fingerprint")
+        .expr_as(Expr::col((Entity, Column::Scopes)), "scopes");
+    query
+}
+
+/// Accounts, with nothing of ours.
+pub(super) fn select_theirs(theirs: Theirs<'_>) -> SelectStatement {
+    let mapping = theirs.mapping;
     let mut query = Query::select();
     query
         .from(Alias::new(&mapping.table))
-        .join(JoinType::LeftJoin, Entity, Expr::col((Entity, Column::UserId)).eq(key.clone()))
-        .expr_as(key, "id")
-        .expr_as(text(mapping, &mapping.password), "password")
-        .expr_as(Expr::col((Entity, Column::Fingerprint)), "fingerprint")
-        .expr_as(Expr::col((Entity, Column::Scopes)), "scopes");
+        .expr_as(theirs.text(&mapping.id), "id")
+        .expr_as(theirs.text(&mapping.password), "password");
     let mut texts = vec![("username", mapping.username.as_ref()), ("email", mapping.email.as_ref())];
     match &mapping.full_name {
         Some(FullNameColumns::One(name)) => texts.push(("first", Some(name))),
@@ -186,40 +173,62 @@ fn select(mapping: &UserMapping) -> SelectStatement {
     }
     for (name, column) in texts {
         if let Some(column) = column {
-            query.expr_as(text(mapping, column), name);
+            query.expr_as(theirs.text(column), name);
         }
     }
     if let Some(active) = &mapping.active {
-        query.expr_as(theirs(mapping, active.name()).cast_as("INTEGER"), "active");
+        query.expr_as(theirs.column(active.name()).cast_as("INTEGER"), "active");
     }
     query
 }
 
-fn to_user(mapping: &UserMapping, row: &QueryResult) -> Result<MappedUser, StoreError> {
+/// What a row of [`select_theirs`] says.
+pub(super) struct TheirRow {
+    pub(super) username: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) full_name: Option<String>,
+    pub(super) is_active: bool,
+    pub(super) hash: HashText,
+}
+
+impl TheirRow {
+    pub(super) fn read(mapping: &UserMapping, row: &QueryResult) -> Result<Self, DbErr> {
+        let optional = |there: bool, name: &str| -> Result<Option<String>, DbErr> {
+            let value = if there { row.try_get::<Option<String>>("", name)? } else { None };
+            Ok(value.filter(|text| !text.is_empty()))
+        };
+        let names = match mapping.full_name {
+            None => Vec::new(),
+            Some(FullNameColumns::One(_)) => vec![optional(true, "first")?],
+            Some(FullNameColumns::Two(..)) => vec![optional(true, "first")?, optional(true, "last")?],
+        };
+        let names: Vec<String> = names.into_iter().flatten().collect();
+        let is_active = match &mapping.active {
+            Some(active) => active.is_active(row.try_get::<Option<i32>>("", "active")?.map(|value| value != 0)),
+            None => true,
+        };
+        Ok(Self {
+            username: optional(mapping.username.is_some(), "username")?,
+            email: optional(mapping.email.is_some(), "email")?,
+            full_name: (!names.is_empty()).then(|| names.join(" ")),
+            is_active,
+            hash: HashText::new(row.try_get::<Option<String>>("", "password")?.unwrap_or_default()),
+        })
+    }
+}
+
+pub(super) fn to_user(mapping: &UserMapping, row: &QueryResult) -> Result<MappedUser, StoreError> {
     let corrupt = |why: String| StoreError::Corrupt { table: "the other application's user table", why };
-    let optional = |there: bool, name: &str| -> Result<Option<String>, StoreError> {
-        let value = if there { row.try_get::<Option<String>>("", name)? } else { None };
-        Ok(value.filter(|text| !text.is_empty()))
-    };
     let id = row.try_get::<Option<String>>("", "id")?.and_then(UserId::new);
-    let names = match mapping.full_name {
-        None => Vec::new(),
-        Some(FullNameColumns::One(_)) => vec![optional(true, "first")?],
-        Some(FullNameColumns::Two(..)) => vec![optional(true, "first")?, optional(true, "last")?],
-    };
-    let names: Vec<String> = names.into_iter().flatten().collect();
-    let is_active = match &mapping.active {
-        Some(active) => active.is_active(row.try_get::<Option<i32>>("", "active")?.map(|value| value != 0)),
-        None => true,
-    };
     let scopes = row.try_get::<Option<String>>("", "scopes")?.map(|scopes| Scopes::parse(&scopes)).transpose();
+    let TheirRow { username, email, full_name, is_active, hash } = TheirRow::read(mapping, row)?;
     Ok(MappedUser {
         id: id.ok_or_else(|| corrupt("an id is empty, too long, or holds `:`".to_owned()))?,
-        username: optional(mapping.username.is_some(), "username")?,
-        email: optional(mapping.email.is_some(), "email")?,
-        full_name: (!names.is_empty()).then(|| names.join(" ")),
+        username,
+        email,
+        full_name,
         is_active,
-        hash: HashText::new(row.try_get::<Option<String>>("", "password")?.unwrap_or_default()),
+        hash,
         fingerprint: row.try_get("", "fingerprint")?,
         scopes: scopes.map_err(|error| corrupt(error.to_string()))?,
     })

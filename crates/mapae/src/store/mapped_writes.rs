@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Alias, DynIden, Expr, IntoIden, OnConflict, Query, Upda
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, ExprTrait, SqlErr};
 
 use super::entity::shared_account::{ActiveModel, Column, Entity};
-use super::mapped_users::{is_id, theirs};
+use super::mapped_table::Theirs;
 use super::{StoreError, Tx};
 use crate::domain::audit::Actor;
 use crate::domain::user_mapping::{Filling, FullNameColumns, IdType};
@@ -39,7 +39,7 @@ impl Tx {
     /// canonical form or by a rule of theirs.
     pub async fn insert_mapped_user(&self, mapping: &UserMapping, new: NewMappedUser) -> Result<UserId, StoreError> {
         self.mapped_names_are_free(mapping, new.username.as_ref(), new.email.as_ref()).await?;
-        let values = self.values(mapping, &new);
+        let values = self.values(self.store.theirs(mapping).await?, &new);
         let (columns, values): (Vec<DynIden>, Vec<Expr>) =
             values.into_iter().map(|(column, value)| (Alias::new(column).into_iden(), value)).unzip();
         let key = Expr::col(Alias::new(&mapping.id)).cast_as("TEXT");
@@ -55,38 +55,43 @@ impl Tx {
     }
 
     /// The values of a new row, each column once: those of the account before those that fill.
-    fn values(&self, mapping: &UserMapping, new: &NewMappedUser) -> Vec<(String, Expr)> {
-        let mut values: Vec<(String, Expr)> = vec![(mapping.password.clone(), new.hash.as_str().into())];
+    fn values(&self, theirs: Theirs<'_>, new: &NewMappedUser) -> Vec<(String, Expr)> {
+        let mapping = theirs.mapping;
+        let text = |column: &String, text: &str| (column.clone(), theirs.value(column, text));
+        let mut values: Vec<(String, Expr)> = vec![text(&mapping.password, new.hash.as_str())];
         match mapping.id_type {
             IdType::Integer => {}
-            IdType::Text => values.push((mapping.id.clone(), new.id.to_string().into())),
-            IdType::HexUuid => values.push((mapping.id.clone(), new.id.simple().to_string().into())),
+            IdType::Text => values.push(text(&mapping.id, &new.id.to_string())),
+            IdType::HexUuid => values.push(text(&mapping.id, &new.id.simple().to_string())),
         }
         let texts = [
             (&mapping.username, new.username.as_ref().map(|name| name.display().to_owned())),
             (&mapping.email, new.email.as_ref().map(|email| email.as_given().to_owned())),
         ];
-        values.extend(texts.into_iter().filter_map(|(column, text)| Some((column.clone()?, text?.into()))));
+        values.extend(texts.into_iter().filter_map(|(column, name)| Some(text(column.as_ref()?, &name?))));
         match (&mapping.full_name, &new.full_name) {
-            (Some(FullNameColumns::One(column)), Some(name)) => values.push((column.clone(), name.as_str().into())),
+            (Some(FullNameColumns::One(column)), Some(name)) => values.push(text(column, name)),
             (Some(FullNameColumns::Two(first, last)), Some(name)) => {
                 let (one, two) = name.rsplit_once(' ').unwrap_or((name, ""));
-                values.push((first.clone(), one.into()));
-                values.push((last.clone(), two.into()));
+                values.push(text(first, one));
+                values.push(text(last, two));
             }
             (_, None) | (None, _) => {}
         }
-        values.extend(mapping.active.as_ref().map(|active| (active.name().to_owned(), active.value(true).into())));
+        values.extend(mapping.active.as_ref().map(|active| {
+            let column = active.name();
+            (column.to_owned(), theirs.truth(column, active.value(true)))
+        }));
         let random = hex::encode(new.random);
-        values.extend(mapping.uniquifier.clone().map(|column| (column, random.as_str().into())));
+        values.extend(mapping.uniquifier.as_ref().map(|column| text(column, &random)));
         for (column, filling) in &mapping.insert {
             if values.iter().all(|(there, _)| there != column) {
                 let value: Expr = match filling {
-                    Filling::False => false.into(),
-                    Filling::True => true.into(),
-                    Filling::Empty => "".into(),
-                    Filling::Now => self.now().naive_utc().into(),
-                    Filling::RandomHex => random.as_str().into(),
+                    Filling::False => theirs.truth(column, false),
+                    Filling::True => theirs.truth(column, true),
+                    Filling::Empty => theirs.value(column, ""),
+                    Filling::Now => theirs.time(column, self.now()),
+                    Filling::RandomHex => theirs.value(column, &random),
                 };
                 values.push((column.clone(), value));
             }
@@ -107,13 +112,14 @@ impl Tx {
         new: &HashText,
         random: Option<[u8; 16]>,
     ) -> Result<bool, StoreError> {
+        let (theirs, password) = (self.store.theirs(mapping).await?, &mapping.password);
         let mut query = Query::update();
-        query.value(Alias::new(&mapping.password), new.as_str());
+        query.value(Alias::new(password), theirs.value(password, new.as_str()));
         if let (Some(uniquifier), Some(random)) = (&mapping.uniquifier, random) {
-            query.value(Alias::new(uniquifier), hex::encode(random));
+            query.value(Alias::new(uniquifier), theirs.value(uniquifier, &hex::encode(random)));
         }
-        query.and_where(theirs(mapping, &mapping.password).eq(old.as_str()));
-        self.update_mapped(mapping, id, query).await
+        query.and_where(theirs.column(password).eq(theirs.value(password, old.as_str())));
+        self.update_mapped(theirs, id, query).await
     }
 
     /// Disables or enables an account; `false` if there is no such account, or nothing that says so.
@@ -127,19 +133,20 @@ impl Tx {
         active: bool,
     ) -> Result<bool, StoreError> {
         let Some(column) = &mapping.active else { return Ok(false) };
+        let theirs = self.store.theirs(mapping).await?;
         let mut query = Query::update();
-        query.value(Alias::new(column.name()), column.value(active));
-        self.update_mapped(mapping, id, query).await
+        query.value(Alias::new(column.name()), theirs.truth(column.name(), column.value(active)));
+        self.update_mapped(theirs, id, query).await
     }
 
     async fn update_mapped(
         &self,
-        mapping: &UserMapping,
+        theirs: Theirs<'_>,
         id: &UserId,
         mut query: UpdateStatement,
     ) -> Result<bool, StoreError> {
-        let Some(is_id) = is_id(mapping, id) else { return Ok(false) };
-        query.table(Alias::new(&mapping.table)).and_where(is_id);
+        let Some(is_id) = theirs.is_id(id) else { return Ok(false) };
+        query.table(Alias::new(&theirs.mapping.table)).and_where(is_id);
         Ok(self.inner.execute(&query).await?.rows_affected() == 1)
     }
 

@@ -13,7 +13,9 @@ mod error;
 mod import;
 mod keys;
 mod mapped_check;
+mod mapped_list;
 mod mapped_names;
+mod mapped_table;
 mod mapped_users;
 mod mapped_writes;
 mod migrations;
@@ -27,6 +29,7 @@ mod seen;
 mod sessions;
 mod throttle;
 mod tickets;
+mod user_source;
 mod users;
 mod watch;
 
@@ -46,6 +49,7 @@ use engine::{Connections, Turn};
 pub use error::{OpenError, StoreError};
 pub use import::{Identity, ImportedUser};
 pub use mapped_check::{TableColumn, TableShape};
+use mapped_table::ColumnTypes;
 pub use mapped_users::MappedUser;
 pub use mapped_writes::NewMappedUser;
 pub use node_clock::NodeClock;
@@ -54,6 +58,7 @@ pub use options::{DatabaseOptions, without_password};
 pub use pools::Pool;
 pub use revocations::{NewRevocation, Revocation, RevokedKind};
 pub use sessions::{Advance, Sessions};
+pub use user_source::{SourceAccount, SourceUser, UserSource};
 pub use users::{Credential, Login, UserPage};
 use watch::LastLook;
 pub use watch::WatchGuard;
@@ -107,6 +112,8 @@ struct Inner {
     keys_changed: watch_channel::Sender<u64>,
     /// Kept to the database's time.
     node_clock: OnceLock<Arc<NodeClock>>,
+    /// Of the one table of another application that accounts may be in.
+    mapped_types: OnceLock<ColumnTypes>,
 }
 
 impl std::fmt::Debug for Store {
@@ -136,6 +143,7 @@ impl Store {
             last_look: LastLook::default(),
             keys_changed: watch_channel::Sender::new(0),
             node_clock: OnceLock::new(),
+            mapped_types: OnceLock::new(),
         })))
     }
 

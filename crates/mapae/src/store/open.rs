@@ -49,7 +49,7 @@ pub(super) async fn migrate(
     status
 }
 
-fn engine_of(options: &DatabaseOptions) -> Result<Engine, OpenError> {
+pub(super) fn engine_of(options: &DatabaseOptions) -> Result<Engine, OpenError> {
     Engine::of(&options.url).ok_or_else(|| OpenError::UnsupportedEngine(options.shown()))
 }
 

@@ -66,6 +66,7 @@ mod server;
 mod sessions;
 mod shared_secret;
 mod shared_table;
+mod shared_table_list;
 mod sign_in;
 mod sign_up;
 mod signatures_refused;

@@ -48,7 +48,7 @@ impl Shared {
         Self::start_with(TABLE, mapping(), |_| {}).await
     }
 
-    async fn start_with(table: &str, mapping: UserMapping, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn start_with(table: &str, mapping: UserMapping, change: impl FnOnce(&mut Settings)) -> Self {
         let server = Server::start_with(|settings| {
             settings.passwords = context();
             settings.mapped_users = Some(mapping);
@@ -66,7 +66,7 @@ impl Shared {
     }
 
     /// What the other application does.
-    async fn sql(&self, sql: &str) {
+    pub(crate) async fn sql(&self, sql: &str) {
         self.db.execute_unprepared(sql).await.unwrap();
     }
 
@@ -89,7 +89,7 @@ impl Shared {
         self.server.post("/token").form(&form).send().await.unwrap()
     }
 
-    async fn sign_in(&self, name: &str, password: &str) -> String {
+    pub(crate) async fn sign_in(&self, name: &str, password: &str) -> String {
         text(&expect(self.try_sign_in(name, password).await, StatusCode::OK).await["access_token"])
     }
 
@@ -98,11 +98,24 @@ impl Shared {
         assert_eq!(body, json!({ "detail": "Incorrect username or password" }), "{name:?}");
     }
 
-    async fn status(&self, token: &str) -> u16 {
+    /// Makes this account an administrator; its token.
+    pub(crate) async fn admin(&self, name: &str) -> String {
+        let id = self.server.mapae.find_account(name).await.unwrap().id;
+        let grant = mapae::service::accounts::AdminChange {
+            grant: mapae_verify::Scopes::parse("mapae:admin").unwrap(),
+            ..Default::default()
+        };
+        self.server.mapae.administer(&id, grant, By::System).await.unwrap();
+        let form = [("username", name), ("password", PASSWORD), ("scope", "mapae:admin me")];
+        let admin = self.server.post("/token").form(&form).send().await.unwrap();
+        text(&expect(admin, StatusCode::OK).await["access_token"])
+    }
+
+    pub(crate) async fn status(&self, token: &str) -> u16 {
         self.server.status_of_me(token).await.as_u16()
     }
 
-    async fn sign_up(&self, body: Value) -> Response {
+    pub(crate) async fn sign_up(&self, body: Value) -> Response {
         self.server.post("/users/signup").json(&body).send().await.unwrap()
     }
 
@@ -112,7 +125,7 @@ impl Shared {
         request.send().await.unwrap().status().as_u16()
     }
 
-    async fn one(&self, sql: &str) -> String {
+    pub(crate) async fn one(&self, sql: &str) -> String {
         let query = Statement::from_string(self.db.get_database_backend(), sql);
         self.db.query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
@@ -218,15 +231,7 @@ async fn disabled_on_one_side_is_refused_on_the_other() {
     shared.set("is_active = TRUE", "ann").await;
 
     shared.add("root", PASSWORD).await;
-    let id = shared.server.mapae.find_account("root").await.unwrap().id;
-    let grant = mapae::service::accounts::AdminChange {
-        grant: mapae_verify::Scopes::parse("mapae:admin").unwrap(),
-        ..Default::default()
-    };
-    shared.server.mapae.administer(&id, grant, By::System).await.unwrap();
-    let form = [("username", "root"), ("password", PASSWORD), ("scope", "mapae:admin me")];
-    let admin = shared.server.post("/token").form(&form).send().await.unwrap();
-    let admin = text(&expect(admin, StatusCode::OK).await["access_token"]);
+    let admin = shared.admin("root").await;
     let change = |body: Value| shared.server.patch("/admin/users/1").bearer_auth(&admin).json(&body).send();
     let disabled = expect(change(json!({ "disabled": true })).await.unwrap(), StatusCode::OK).await;
     assert_eq!(disabled["disabled"], true);

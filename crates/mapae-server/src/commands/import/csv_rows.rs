@@ -73,7 +73,7 @@ impl<R: Read> CsvRows<R> {
 }
 
 impl<R: Read> Source for CsvRows<R> {
-    fn next_row(&mut self) -> Result<Option<SourceRow>, Failure> {
+    async fn next_row(&mut self) -> Result<Option<SourceRow>, Failure> {
         let line = loop {
             self.budget.set(MAX_RECORD);
             let before = self.reader.position().line();

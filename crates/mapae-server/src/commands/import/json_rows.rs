@@ -18,7 +18,7 @@ impl<R: BufRead> JsonRows<R> {
 }
 
 impl<R: BufRead> Source for JsonRows<R> {
-    fn next_row(&mut self) -> Result<Option<SourceRow>, Failure> {
+    async fn next_row(&mut self) -> Result<Option<SourceRow>, Failure> {
         let (line, read) = self.0.next()?;
         let (id, account) = match read {
             Read::End => return Ok(None),

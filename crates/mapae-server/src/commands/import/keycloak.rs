@@ -33,7 +33,7 @@ impl KeycloakRows {
 }
 
 impl Source for KeycloakRows {
-    fn next_row(&mut self) -> Result<Option<SourceRow>, Failure> {
+    async fn next_row(&mut self) -> Result<Option<SourceRow>, Failure> {
         if let Ok(row) = self.users.recv() {
             return Ok(Some(row));
         }

@@ -6,6 +6,7 @@ mod keycloak;
 mod progress;
 pub(super) mod row;
 mod supabase;
+mod table;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -39,11 +40,47 @@ struct SourceRow {
 /// Where rows come from.
 trait Source {
     /// The next row, `None` at the end. What ends the whole import is a failure.
-    fn next_row(&mut self) -> Result<Option<SourceRow>, Failure>;
+    async fn next_row(&mut self) -> Result<Option<SourceRow>, Failure>;
 }
 
 pub(super) async fn run(mapae: &Mapae, by: By<'_>, arguments: UserImport) -> Result<(), Failure> {
-    let file = arguments.file.as_deref().filter(|path| *path != Path::new("-"));
+    let json = arguments.output.json;
+    let counts = match arguments.format.and_then(ImportFormat::preset) {
+        Some(preset) => {
+            let (mut source, progress) = table::open(mapae, preset, &arguments).await?;
+            let imported = import(mapae, by, &mut source, &progress).await;
+            source.close().await;
+            progress.end();
+            imported?
+        }
+        None => from_file(mapae, by, arguments).await?,
+    };
+    if json {
+        print_json(&json!({
+            "imported": counts.imported,
+            "already_there": counts.already_there,
+            "refused": counts.refused,
+        }))?;
+    } else {
+        print(&format!(
+            "Imported {}; {} were there already; {} were refused.\n",
+            counts.imported, counts.already_there, counts.refused
+        ))?;
+    }
+    if counts.refused == 0 { Ok(()) } else { Err(Failure::Silent) }
+}
+
+async fn from_file(mapae: &Mapae, by: By<'_>, arguments: UserImport) -> Result<ImportCounts, Failure> {
+    if arguments.database_file.is_some() || arguments.table.is_some() || !arguments.columns.is_empty() {
+        return Err(Failure::usage(
+            "--database-file, --table and --column are for databases: say with --format whose, such as django.",
+        ));
+    }
+    let file = arguments.source.as_deref().filter(|path| *path != Path::new("-"));
+    // Not as a file that is not there: what is not there is shown.
+    if file.and_then(Path::to_str).is_some_and(|file| file.contains("://")) {
+        return Err(Failure::usage("That is a database: say with --format whose, such as django."));
+    }
     let format = arguments.format.unwrap_or_else(|| match file.and_then(Path::extension) {
         Some(extension) if extension.eq_ignore_ascii_case("csv") => ImportFormat::Csv,
         _ => ImportFormat::Jsonl,
@@ -60,34 +97,27 @@ pub(super) async fn run(mapae: &Mapae, by: By<'_>, arguments: UserImport) -> Res
     };
     let progress = Progress::new(bytes);
     let input = Counted::new(input, &progress);
-    let mut source: Box<dyn Source> = match format {
-        ImportFormat::Jsonl => Box::new(json_rows::JsonRows::new(input)),
-        ImportFormat::Csv => Box::new(csv_rows::CsvRows::new(input)?),
-        ImportFormat::Supabase => Box::new(supabase::DumpRows::new(input, clock().now_millis())),
-        ImportFormat::Keycloak => Box::new(keycloak::KeycloakRows::new(input)),
+    let imported = match format {
+        ImportFormat::Csv => import(mapae, by, &mut csv_rows::CsvRows::new(input)?, &progress).await,
+        ImportFormat::Supabase => {
+            import(mapae, by, &mut supabase::DumpRows::new(input, clock().now_millis()), &progress).await
+        }
+        ImportFormat::Keycloak => import(mapae, by, &mut keycloak::KeycloakRows::new(input), &progress).await,
+        ImportFormat::Jsonl
+        // Read from databases, and so not here.
+        | ImportFormat::Django
+        | ImportFormat::FastapiUsers
+        | ImportFormat::SqlalchemyTutorial
+        | ImportFormat::FlaskSecurity => import(mapae, by, &mut json_rows::JsonRows::new(input), &progress).await,
     };
-    let imported = import(mapae, by, source.as_mut(), &progress).await;
     progress.end();
-    let counts = imported?;
-    if arguments.output.json {
-        print_json(&json!({
-            "imported": counts.imported,
-            "already_there": counts.already_there,
-            "refused": counts.refused,
-        }))?;
-    } else {
-        print(&format!(
-            "Imported {}; {} were there already; {} were refused.\n",
-            counts.imported, counts.already_there, counts.refused
-        ))?;
-    }
-    if counts.refused == 0 { Ok(()) } else { Err(Failure::Silent) }
+    imported
 }
 
 async fn import(
     mapae: &Mapae,
     by: By<'_>,
-    source: &mut dyn Source,
+    source: &mut impl Source,
     progress: &Progress,
 ) -> Result<ImportCounts, Failure> {
     let mut run = mapae.begin_import(by);
@@ -95,7 +125,7 @@ async fn import(
         let (mut places, mut accounts) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let mut at_end = false;
         while accounts.len() < BATCH && !at_end {
-            match source.next_row()? {
+            match source.next_row().await? {
                 None => at_end = true,
                 Some(SourceRow { place, id, account: Ok(account) }) => {
                     places.push((place, id));

@@ -19,6 +19,16 @@ impl Progress {
         Self(bar.with_style(ProgressStyle::with_template(template).expect("a template in order")))
     }
 
+    /// For so many rows of a database.
+    pub(super) fn of_rows(count: u64) -> Self {
+        Self::new(Some(count))
+    }
+
+    /// One row more was read.
+    pub(super) fn row_read(&self) {
+        self.0.inc(1);
+    }
+
     /// So many rows are done.
     pub(super) fn rows(&self, count: u64) {
         self.0.set_message(format!("{count} accounts"));

@@ -7,6 +7,7 @@ use mapae::service::BreachedPasswordFile;
 use mapae_password::{Argon2Params, Pepper, Peppers};
 
 use super::super::value::Value;
+use super::users::HMAC_KEY;
 use super::{Checker, SECRETS_APART};
 
 impl Checker<'_> {
@@ -51,7 +52,12 @@ impl Checker<'_> {
                 &format!("has a pepper of under {} bytes, which never was one", Pepper::MIN_KEY_BYTES),
             );
         }
-        Peppers { current, old: old.into_iter().flatten().collect() }
+        let mut old: Vec<_> = old.into_iter().flatten().collect();
+        // In the other application's own table no hash names its key, and every one is made with it.
+        if self.first_of_users().is_none() {
+            old.extend(self.secret(HMAC_KEY).map(|key| Pepper::flask_security(key.expose())));
+        }
+        Peppers { current, old }
     }
 
     fn current_pepper(&mut self, key: &SecretText) -> Option<Pepper> {

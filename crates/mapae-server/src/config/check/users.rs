@@ -8,19 +8,14 @@ use super::super::checked::SharedUsers;
 use super::super::value::Value;
 use super::Checker;
 
+/// What Flask-Security calls its salt.
+pub(super) const HMAC_KEY: &str = "users_password_hmac_key";
 /// What stands for a column that the preset names and this table lacks.
 const NONE: &str = "-";
 
 impl Checker<'_> {
     pub(super) fn users(&mut self) -> Option<SharedUsers> {
-        let given = |checker: &Self| {
-            checker
-                .resolved
-                .iter()
-                .find(|one| one.setting.name.starts_with("users_") && one.is_given())
-                .map(|one| one.setting.name)
-        };
-        let first = given(self)?;
+        let first = self.first_of_users()?;
         let preset = self.text("users_preset").and_then(|word| word.parse::<Preset>().ok());
         let before = self.problems.len();
         let mapping = self.mapping(preset.map(Preset::mapping), first);
@@ -34,12 +29,19 @@ impl Checker<'_> {
                 "cannot be used together with another application's user table, which could not check such hashes",
             );
         }
-        let hmac_key = self.secret("users_password_hmac_key");
+        let hmac_key = self.secret(HMAC_KEY);
         let argon2 = preset.filter(|_| !self.argon2_is_given()).and_then(|preset| {
             let (memory, passes, lanes) = preset.argon2_cost();
             Argon2Params::new(memory, passes, lanes).ok()
         });
         (self.problems.len() == before).then_some(SharedUsers { mapping: mapping?, format, argon2, costs, hmac_key })
+    }
+
+    /// The first setting that says that accounts are in another application's table. The key of Flask-Security's hashes
+    /// does not, since such hashes may have been imported.
+    pub(super) fn first_of_users(&self) -> Option<&'static str> {
+        let names = self.resolved.iter().filter(|one| one.is_given()).map(|one| one.setting.name);
+        names.into_iter().find(|name| name.starts_with("users_") && *name != HMAC_KEY)
     }
 
     fn argon2_is_given(&self) -> bool {

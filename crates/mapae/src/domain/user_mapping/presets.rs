@@ -59,6 +59,15 @@ impl Preset {
         }
     }
 
+    /// The column of the time at which an account was made, if there is one.
+    pub const fn created_at(self) -> Option<&'static str> {
+        match self {
+            Self::Django => Some("date_joined"),
+            Self::FlaskSecurity => Some("create_datetime"),
+            Self::FastapiUsers | Self::SqlalchemyTutorial => None,
+        }
+    }
+
     /// The table.
     pub fn mapping(self) -> UserMapping {
         match self {

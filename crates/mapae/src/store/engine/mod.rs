@@ -111,6 +111,27 @@ impl Engine {
         }
     }
 
+    /// One connection that can only read, to a database that is not ours.
+    pub(super) async fn connect_to_read(self, options: &DatabaseOptions) -> Result<DatabaseConnection, OpenError> {
+        match self {
+            Self::Sqlite => sqlite::connect_to_read(options).await,
+            Self::Postgres => postgres::connect_to_read(options).await,
+        }
+    }
+
+    /// What two connections to one database have in common, and two databases never: the file, or when the server was
+    /// started and its number of the database.
+    pub(super) async fn identity(self, db: &DatabaseConnection) -> Result<Option<String>, DbErr> {
+        let sql = match self {
+            Self::Sqlite => "SELECT file FROM pragma_database_list WHERE name = 'main'",
+            Self::Postgres => {
+                "SELECT pg_postmaster_start_time()::text || ' ' || oid::text FROM pg_database \
+                 WHERE datname = current_database()"
+            }
+        };
+        db.query_one_raw(self.statement(sql)).await?.map(|row| row.try_get_by_index(0)).transpose()
+    }
+
     /// Begins a transaction that writes. On SQLite it takes the write lock at once, since SQLite refuses to upgrade a
     /// reader whose snapshot is old.
     pub(super) async fn begin(self, db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {

@@ -25,6 +25,10 @@ pub(super) async fn connect_to_schema(options: &DatabaseOptions) -> Result<Datab
     Err(OpenError::UnsupportedEngine(options.shown()))
 }
 
+pub(super) async fn connect_to_read(options: &DatabaseOptions) -> Result<DatabaseConnection, OpenError> {
+    Err(OpenError::UnsupportedEngine(options.shown()))
+}
+
 pub(in crate::store) fn is_conflict(_error: &DbErr) -> bool {
     false
 }

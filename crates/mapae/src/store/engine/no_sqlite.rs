@@ -14,3 +14,7 @@ pub(super) async fn connect_to_schema(
 ) -> Result<DatabaseConnection, OpenError> {
     Err(OpenError::UnsupportedEngine(options.shown()))
 }
+
+pub(super) async fn connect_to_read(options: &DatabaseOptions) -> Result<DatabaseConnection, OpenError> {
+    Err(OpenError::UnsupportedEngine(options.shown()))
+}

@@ -80,6 +80,18 @@ pub(super) async fn connect_to_schema(options: &DatabaseOptions) -> Result<Datab
     Ok(orm(pool.connect_lazy_with(connect.application_name("mapae schema"))))
 }
 
+/// One connection that can only read. Behind a pooler that keeps no settings, it merely does.
+pub(super) async fn connect_to_read(options: &DatabaseOptions) -> Result<DatabaseConnection, OpenError> {
+    let plain = parse(options, &options.url)?;
+    let reading = plain.clone().options([("default_transaction_read_only", "on")]);
+    let connect = match try_out(&reading).await {
+        Err(error) if is_settings_refused(&error) => plain,
+        tried => tried.map(|()| reading).map_err(|error| failed(options, error))?,
+    };
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(FIRST_TIMEOUT);
+    Ok(orm(pool.connect_lazy_with(connect.application_name("mapae import"))))
+}
+
 fn parse(options: &DatabaseOptions, url: &str) -> Result<PgConnectOptions, OpenError> {
     let connect = PgConnectOptions::from_str(url).map_err(|error| failed(options, error))?;
     Ok(connect.disable_statement_logging())

@@ -4,6 +4,7 @@ use sea_orm::sea_query::{Expr, Func, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, ExprTrait, Statement};
 
 use super::Engine;
+use crate::store::mapped_table::{ColumnType, ColumnTypes};
 use crate::store::{TableColumn, TableShape};
 
 /// Columns of a table in the search path, in order. Whatever its type is called, `numeric(10,2)` or `varchar(64)`.
@@ -28,6 +29,29 @@ impl Engine {
             Self::Postgres => postgres(table, db).await,
         }
     }
+
+    /// The columns of this table that do not take our values as they are.
+    pub(in crate::store) fn column_types(self, shape: &TableShape) -> ColumnTypes {
+        match self {
+            Self::Sqlite => ColumnTypes::default(),
+            Self::Postgres => {
+                let typed = |column: &TableColumn| {
+                    let column_type = match column.declared_type.as_str() {
+                        "uuid" => ColumnType::Uuid,
+                        "citext" => ColumnType::Citext,
+                        "smallint" | "integer" | "bigint" => ColumnType::Integer,
+                        other if other.starts_with("character(") => ColumnType::Bpchar,
+                        other if other.starts_with("timestamp") && other.ends_with(" with time zone") => {
+                            ColumnType::TimestampTz
+                        }
+                        _ => return None,
+                    };
+                    Some((column.name.clone(), column_type))
+                };
+                ColumnTypes(shape.columns.iter().filter_map(typed).collect())
+            }
+        }
+    }
 }
 
 async fn sqlite(table: &str, db: &DatabaseConnection) -> Result<TableShape, DbErr> {
@@ -36,12 +60,14 @@ async fn sqlite(table: &str, db: &DatabaseConnection) -> Result<TableShape, DbEr
         .columns(["name", "type", "notnull", "dflt_value", "pk"])
         .from_function(Func::cust("pragma_table_info").arg(table), "info")
         .take();
-    for row in db.query_all(&query).await? {
+    let rows = db.query_all(&query).await?;
+    let key_columns = rows.iter().filter(|row| row.try_get::<i32>("", "pk").is_ok_and(|pk| pk > 0)).count();
+    for row in rows {
         let declared_type: String = row.try_get("", "type")?;
         let pk: i32 = row.try_get("", "pk")?;
-        let rowid = pk == 1 && declared_type.eq_ignore_ascii_case("integer");
+        let rowid = key_columns == 1 && pk == 1 && declared_type.eq_ignore_ascii_case("integer");
         let name: String = row.try_get("", "name")?;
-        if pk == 1 {
+        if key_columns == 1 && pk == 1 {
             shape.unique.push(name.clone());
         }
         shape.columns.push(TableColumn {

@@ -39,6 +39,11 @@ pub(super) async fn connect_to_schema(
     open(options, 1, move |sqlite| sqlite.create_if_missing(create)).await
 }
 
+/// One connection that can only read, to a file that must be there.
+pub(super) async fn connect_to_read(options: &DatabaseOptions) -> Result<DatabaseConnection, OpenError> {
+    open(options, 1, |sqlite| sqlite.read_only(true)).await
+}
+
 async fn open(
     options: &DatabaseOptions,
     connections: u32,

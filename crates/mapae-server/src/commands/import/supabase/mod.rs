@@ -44,7 +44,7 @@ impl<R: BufRead> DumpRows<R> {
 }
 
 impl<R: BufRead> Source for DumpRows<R> {
-    fn next_row(&mut self) -> Result<Option<SourceRow>, Failure> {
+    async fn next_row(&mut self) -> Result<Option<SourceRow>, Failure> {
         loop {
             let (number, read) = self.lines.next_raw()?;
             let refused = |why: String| {
