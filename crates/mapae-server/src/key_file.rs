@@ -15,7 +15,7 @@ use mapae::store::Store;
 use zeroize::Zeroizing;
 
 use crate::commands::{Failure, sentence};
-use crate::config::{Config, reason};
+use crate::config::{Config, read_secret, reason, weakness};
 use crate::data_dir::{key_path, private_file, read_key, to_key};
 use crate::start_lock::StartLock;
 
@@ -114,6 +114,11 @@ pub(crate) async fn rotate(
 /// A sentence, if it cannot be used.
 pub(crate) fn read_or_make(path: &Path, rng: &dyn Rng) -> Result<MasterKey, Failure> {
     if let Some(key) = read_key(path)? {
+        let text = read_secret(path).map_err(|reason| Failure::command(format!("{} {reason}.", path.display())))?;
+        if let Some(weakness) = weakness(text.expose()) {
+            let shown = path.display();
+            return Err(Failure::command(format!("The key in {shown} cannot be used: it {weakness}.")));
+        }
         return Ok(key);
     }
     let text = random_key(rng);

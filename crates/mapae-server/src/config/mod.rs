@@ -30,6 +30,7 @@ pub(crate) use setting::{Default, Kind, Setting};
 pub(crate) use show::show;
 pub(crate) use source::{Layer, Name, Origin};
 pub(crate) use table::SETTINGS;
+pub(crate) use weak_keys::weakness;
 
 use resolve::Resolved;
 

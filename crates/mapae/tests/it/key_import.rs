@@ -78,6 +78,21 @@ async fn a_key_that_only_verifies_is_published_until_its_time() {
 }
 
 #[tokio::test]
+async fn a_key_that_only_verifies_forges_nothing_here() {
+    let server = Server::start().await;
+    let (_, token) = server.newcomer("ann").await;
+    let other = new_key(Algorithm::ES256);
+    server.mapae.import_verifying_key(&other.verification_key(), None, By::System).await.unwrap();
+    assert!(server.mapae.jwks().contains("of-the-old-system"));
+    // Whoever has that key knows the id of a session, which is no secret.
+    let forged = other.sign("at+jwt", &parts(&token).1).unwrap();
+    assert_eq!(server.status_of_me(&token).await, StatusCode::OK);
+    assert_eq!(server.status_of_me(&forged).await, StatusCode::UNAUTHORIZED);
+    let verify = server.get("/verify").bearer_auth(&forged).send().await.unwrap();
+    assert_eq!(verify.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn a_rotation_of_the_master_key_skips_what_has_no_private_half() {
     let server = Server::start().await;
     let key = new_key(Algorithm::EdDSA).verification_key();

@@ -107,6 +107,10 @@ fn different<'a>(names: &'a [String], times: &[Vec<f64>]) -> Vec<&'a str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_of_a_refusal_tells_nothing_about_the_account() {
+    // Nothing of it is the engine's, and the noise of a server would hide what the control must see.
+    if crate::database::is_postgres() {
+        return;
+    }
     let server = Server::start_with(|settings| {
         settings.passwords.argon2 = Argon2Params::new(2 * 1024, 3, 1).unwrap();
         settings.throttle = None;
@@ -132,8 +136,6 @@ async fn the_time_of_a_refusal_tells_nothing_about_the_account() {
     remove_refusal_floor(&server.mapae);
     let seen = different(&names, &run(&server, &names).await);
     println!("without the floor differ: {seen:?}");
-    // A server's answers take now this long, now that.
-    let least = if crate::database::is_postgres() { 6 } else { 9 };
-    assert!(seen.len() * 10 > Format::all().len() * least, "the test sees too little: {seen:?}");
+    assert!(seen.len() * 10 > Format::all().len() * 9, "the test sees too little: {seen:?}");
     assert!(!seen.contains(&"active") && !seen.contains(&"disabled"), "{seen:?}");
 }

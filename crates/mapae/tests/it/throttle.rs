@@ -243,8 +243,7 @@ async fn counters_go_and_say_nothing() {
     assert_eq!(status(&server, HOME, "ann", PASSWORD).await, 200);
     until_throttled(&server, EVE, "her password typed as a name").await;
     let rows = async |server: &Server| {
-        let url = format!("sqlite://{}", server.directory().join("mapae.db").display());
-        let database = Database::connect(url).await.unwrap();
+        let database = Database::connect(crate::database::url(server.directory())).await.unwrap();
         let count = Statement::from_string(database.get_database_backend(), "SELECT COUNT(*) FROM mapae_throttle");
         let row = database.query_one_raw(count).await.unwrap().unwrap();
         row.try_get_by_index::<i64>(0).unwrap()

@@ -174,6 +174,8 @@ impl Service {
                 let next = records.iter().find(|key| key.state == KeyState::Next && key.kid != kid);
                 if let Some(next) = next.filter(|_| revoked.state == KeyState::Active) {
                     keeper.tx.activate_signing_key(&next.kid).await?;
+                    let entry = Entry::new(Event::KeyRotated, &actor).detail("at_once", true);
+                    keeper.tx.record(entry.key(&next.kid)).await?;
                 }
                 keeper.ensure(algorithm).await?;
                 if leaked {
@@ -263,12 +265,13 @@ impl Service {
         if kid.is_empty() || kid.len() > MAX_KID || kid.chars().any(char::is_control) {
             return Err(ImportKeyError::Kid);
         }
+        let mut tx = self.store().begin().await?;
+        master::lock(&mut tx, &self.0.keys.root.load().master).await?;
+        // With the lock: whoever revokes a key holds it.
         let revoked = self.store().revocations().await?;
         if revoked.iter().any(|one| one.kind == RevokedKind::Key && one.value == kid) {
             return Err(ImportKeyError::Revoked(kid.to_owned()));
         }
-        let mut tx = self.store().begin().await?;
-        master::lock(&mut tx, &self.0.keys.root.load().master).await?;
         let records = tx.signing_keys().await?;
         if records.iter().any(|key| key.kid == kid) {
             return Err(ImportKeyError::Exists(kid.to_owned()));

@@ -72,7 +72,10 @@ pub(super) fn load(
     for record in records.iter().filter(|key| still_verifies(key, settings, now)) {
         let jwk: Jwk =
             serde_json::from_str(&record.public_jwk).map_err(|error| corrupt(&record.kid, &error.to_string()))?;
-        verifying.push(VerificationKey::from_jwk_with_algorithm(&jwk, record.algorithm)?);
+        // One without a private half is another program's, whose tokens are none of this service's sessions.
+        if !record.wrapped_private.is_empty() {
+            verifying.push(VerificationKey::from_jwk_with_algorithm(&jwk, record.algorithm)?);
+        }
         public.keys.push(jwk);
         let configured = record.algorithm == settings.signing.algorithm();
         match record.state {

@@ -168,6 +168,7 @@ impl Keys {
         self.active.store(None);
         self.feed.store(None);
         self.shared.store(KeySet::default());
+        self.jwks.store(Arc::new(r#"{"keys":[]}"#.to_owned()));
     }
 }
 

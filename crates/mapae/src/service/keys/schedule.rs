@@ -14,6 +14,8 @@ use crate::store::StoreError;
 
 /// The clock may jump, and settings of other nodes may differ, so keys are looked at this often in any case.
 const LOOK: Duration = Duration::from_secs(60);
+/// When the database did not answer.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Between two looks at least, whatever is due.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -83,9 +85,10 @@ impl Service {
         }
         let mut keeper = Keeper { tx: &mut tx, master: &root.master, rng: keys.rng.as_ref(), now };
         if records.iter().any(|key| key.state != KeyState::Retiring) {
-            let signing = keeper.promote(&records, &successor).await?;
-            let entry = Entry::new(Event::KeyRotated, &Actor::system()).detail("scheduled", true);
-            tx.record(entry.key(signing.as_deref().unwrap_or_default())).await?;
+            if let Some(signing) = keeper.promote(&records, &successor).await? {
+                let entry = Entry::new(Event::KeyRotated, &Actor::system()).detail("scheduled", true);
+                tx.record(entry.key(&signing)).await?;
+            }
         } else {
             keeper.ensure(settings.signing.algorithm()).await?;
         }
@@ -119,7 +122,8 @@ impl Service {
                 }
                 Err(error) => {
                     tracing::error!(%error, "signing keys could not be looked after; those in memory stay");
-                    LOOK
+                    // What changed may be that a key was revoked.
+                    if let StartError::Store(_) = error { AGAIN } else { LOOK }
                 }
             };
             tokio::select! {
