@@ -15,8 +15,8 @@ use mapae::{CurrentUser, Mapae, Subject, http};
 use mapae_verify::{ManualClock, Scopes, Subject as Sub};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::database::Directory;
 use crate::forge::parts;
 use crate::server::{MASTER_KEY, PASSWORD, START, Server, expect, new_account, settings, text};
 
@@ -100,7 +100,7 @@ pub(crate) struct Garage {
     pub(crate) client: Client,
     pub(crate) mapae: Mapae,
     pub(crate) owners: Owners,
-    _directory: TempDir,
+    _directory: Directory,
     _background: Background,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -126,12 +126,12 @@ async fn locate(who: Subject<AnyOf<(Car, UserSubject)>, Drive>) -> String {
 
 impl Garage {
     pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Directory::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let owners = Owners { owns: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
         let mapae = Mapae::builder(BaseUrl::parse(&url).unwrap())
-            .database(format!("sqlite://{}", directory.path().join("mapae.db").display()))
+            .database(directory.url())
             .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())
             .clock(Arc::new(ManualClock::new(START)))
             .settings(|own| *own = settings(&url))

@@ -49,12 +49,12 @@ async fn verifiers(url: &str) -> [RemoteVerifier; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_no_valid_token_is_refused_and_no_request_fails() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = crate::database::Directory::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut settings = settings(&url);
     (settings.next_key_min_age, settings.key_rotation) = (1, 1);
-    let (clock, database) = (Arc::new(SystemClock), format!("sqlite://{}/mapae.db", directory.path().display()));
+    let (clock, database) = (Arc::new(SystemClock), directory.url());
     let store = Store::open(&database, true, Migrate::Apply, clock.clone()).await.unwrap();
     let master = MasterKey::new(MASTER_KEY.to_vec()).unwrap();
     let mapae = Mapae::start(store, settings, master, clock).await.unwrap();
