@@ -67,6 +67,7 @@ impl Nginx {
     async fn get(&self, token: Option<&str>) -> Response {
         let request = Client::new().get(format!("{}/items/1?a=b", self.url));
         let request = request.header("x-auth-subject", "somebody else").header("x-auth-scope", "mapae:admin");
+        let request = request.header("x-auth-actor", "client:trusted");
         let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
         request.send().await.expect("an answer")
     }
@@ -93,8 +94,10 @@ async fn upstream() -> String {
             let values = headers.get_all(name).iter();
             values.map(|value| value.to_str().expect("ASCII").to_owned()).collect::<Vec<_>>()
         };
-        let (subject, scope) = (values("x-auth-subject"), values("x-auth-scope"));
-        Json(json!({ "url": url.to_string(), "subject": subject, "scope": scope, "length": body.len() }))
+        let (subject, scope, actor) = (values("x-auth-subject"), values("x-auth-scope"), values("x-auth-actor"));
+        Json(
+            json!({ "url": url.to_string(), "subject": subject, "scope": scope, "actor": actor, "length": body.len() }),
+        )
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -120,7 +123,7 @@ async fn it_lets_good_tokens_pass_and_hands_on_refusals() {
     let passed = nginx.get(Some(&good)).await;
     assert_eq!(passed.status(), 200);
     let seen: Value = passed.json().await.expect("JSON");
-    let expected = json!({ "url": "/items/1?a=b", "subject": [issuer.ada], "scope": ["me items"], "length": 0 });
+    let expected = json!({ "url": "/items/1?a=b", "subject": [issuer.ada], "scope": ["me items"], "actor": [issuer.ada], "length": 0 });
     assert_eq!(seen, expected);
     // A body goes to the service and not to Mapae.
     let post = Client::new().post(format!("{}/items/", nginx.url)).bearer_auth(&good).body("x".repeat(100_000));

@@ -15,6 +15,7 @@ use crate::Service;
 
 const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
 const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
+const ACTOR: HeaderName = HeaderName::from_static("x-auth-actor");
 
 /// What the proxy asks for.
 #[cfg(feature = "openapi")]
@@ -45,7 +46,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Required {
     }
 }
 
-type Answer = (StatusCode, [(HeaderName, HeaderValue); 2]);
+type Answer = (StatusCode, [(HeaderName, HeaderValue); 3]);
 
 pub(super) fn router() -> ApiRouter<Service> {
     ApiRouter::new()
@@ -56,8 +57,9 @@ pub(super) fn router() -> ApiRouter<Service> {
                     .tag("verify")
                     .summary("May this request pass? For proxies")
                     .description(
-                        "Takes the bearer token of a person or a client. The answer has `X-Auth-Subject` and \
-                         `X-Auth-Scope`.",
+                        "Takes the bearer token of a person, a client, or a thing of the application's. The answer has \
+                         `X-Auth-Subject`, `X-Auth-Scope`, and `X-Auth-Actor`: who acts, which is the subject itself \
+                         unless the token was handed on.",
                     )
                     .response_with::<200, (), _>(|response| response.description("It may."))
             }),
@@ -94,5 +96,7 @@ async fn answer(service: &Service, headers: &HeaderMap, required: &Scopes) -> Re
         fits.ok_or_else(|| ApiError::new(ErrorCode::InvalidToken, "The subject does not fit into a header."))
     };
     let subject = value(bearer.claims().sub.as_str())?;
-    Ok((StatusCode::OK, [(SUBJECT, subject), (SCOPE, value(scope.as_str())?)]))
+    // Always there, so that a proxy always replaces what a visitor sends under this name.
+    let actor = bearer.claims().act.as_ref().map_or(bearer.claims().sub.as_str(), |actor| &actor.sub);
+    Ok((StatusCode::OK, [(SUBJECT, subject), (SCOPE, value(scope.as_str())?), (ACTOR, value(actor)?)]))
 }
