@@ -254,19 +254,19 @@ impl Sessions<'_> {
     fn condition(self) -> Condition {
         let all = Condition::all();
         // PostgreSQL takes no text with a NUL; no id has one.
-        let is = |id: &str| Column::Id.eq(if id.contains('\0') { "" } else { id });
+        let id = |id: &str| Column::Id.eq(if id.contains('\0') { "" } else { id });
         match self {
-            Self::One(id) => all.add(is(id)),
+            Self::One(one) => all.add(id(one)),
             Self::Of { user, except } => {
                 all.add(Column::UserId.eq(user.as_str())).add(Column::Id.ne(except.unwrap_or_default()))
             }
-            Self::OneOf { user, id } => all.add(Column::UserId.eq(user.as_str())).add(is(id)),
+            Self::OneOf { user, id: one } => all.add(Column::UserId.eq(user.as_str())).add(id(one)),
             Self::SignIns { user, except } => {
                 let own = all.add(Column::UserId.eq(user.as_str())).add(Column::Id.ne(except));
                 own.add(Column::Minted.is_null())
             }
-            Self::Minted { user, id } => {
-                let own = all.add(Column::UserId.eq(user.as_str())).add(is(id));
+            Self::Minted { user, id: one } => {
+                let own = all.add(Column::UserId.eq(user.as_str())).add(id(one));
                 own.add(Column::Minted.is_not_null())
             }
             Self::OfSubject(subject) => all.add(Column::Subject.eq(subject.as_str())),
