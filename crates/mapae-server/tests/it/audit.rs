@@ -39,7 +39,11 @@ fn expected(event: Event, cast: &Cast) -> ((&str, Option<&str>), Option<String>,
         Event::SessionEnded => (by_ann, ann(), json!({ "reason": "signed-out" })),
         Event::RefreshTokenReused => (ANONYMOUS, root(), json!({})),
         Event::RefreshTokenAhead => (by_root, root(), json!({})),
-        Event::TokenMinted => (by_root, root(), json!({ "scope": "me", "personal": true })),
+        Event::TokenMinted => {
+            let (act, parent) = (json!({ "sub": cast.root }), &cast.minting_session);
+            (by_root, root(), json!({ "scope": "me", "personal": true, "act": act, "parent": parent }))
+        }
+        Event::TokenRefused => (ANONYMOUS, None, json!({ "reason": "bad-token" })),
         Event::TokenRevoked => (("client", Some("mapae")), root(), json!({})),
         Event::TicketReused => (ANONYMOUS, root(), json!({})),
         Event::ClientTokenIssued => (("client", Some("job")), job(), json!({ "scope": "me" })),

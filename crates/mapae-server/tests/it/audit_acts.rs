@@ -31,6 +31,8 @@ pub(crate) struct Cast {
     pub(crate) kid: String,
     pub(crate) revoked_kid: String,
     pub(crate) imported_kid: String,
+    /// The sign-in in which a token was minted.
+    pub(crate) minting_session: String,
     /// Everything that no row may hold.
     pub(crate) secrets: Vec<String>,
 }
@@ -100,11 +102,11 @@ impl<'a> Stage<'a> {
         self.secrets.push(admin.clone());
         let ann = self.owner_acts().await;
         let bob = self.admin_acts(&admin).await;
-        self.token_acts().await;
+        let minting_session = self.token_acts().await;
         self.client_acts(&admin).await;
         let [kid, revoked_kid, imported_kid] = self.command_line_acts();
         self.flood().await;
-        Cast { root, ann, bob, kid, revoked_kid, imported_kid, secrets: self.secrets }
+        Cast { root, ann, bob, kid, revoked_kid, imported_kid, minting_session, secrets: self.secrets }
     }
 
     async fn owner_acts(&mut self) -> String {
@@ -142,7 +144,8 @@ impl<'a> Stage<'a> {
         bob
     }
 
-    async fn token_acts(&mut self) {
+    /// The session in which a token was minted.
+    async fn token_acts(&mut self) -> String {
         let first = self.sign_in("root", PASSWORD, 200).await;
         let second = self.refresh(&first, 200).await;
         self.refresh(&second, 200).await;
@@ -159,9 +162,13 @@ impl<'a> Stage<'a> {
         self.form("/oauth2/revoke", &[("token", &access), ("client_id", "mapae")], 200).await;
 
         let token = text(&self.sign_in("root", PASSWORD, 200).await["access_token"]);
-        let new = json!({ "kind": "personal_token", "scope": "me" });
+        let new = json!({ "kind": "personal_token", "scope": "me", "password": PASSWORD });
         let minted = self.json(Method::POST, "/users/me/tokens", &token, new, 201).await;
         self.secrets.push(text(&minted["token"]));
+        let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+        let kind = ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token");
+        let form = [("grant_type", grant), ("client_id", "mapae"), ("subject_token", TYPED), kind];
+        self.form("/oauth2/token", &form, 400).await;
         let ticket = text(&self.json(Method::POST, "/users/me/tickets", &token, json!({}), 201).await["ticket"]);
         // Routes that take tickets are an application's: it works beside the server here.
         let store = Store::open(&url, false, Migrate::Never, Arc::new(SystemClock)).await.expect("the database");
@@ -173,6 +180,9 @@ impl<'a> Stage<'a> {
         beside.redeem_ticket(&ticket, source).await.expect("a good ticket");
         beside.redeem_ticket(&ticket, source).await.expect_err("used");
         beside.store().close().await;
+        let payload = token.split('.').nth(1).expect("a JWT");
+        let claims = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).expect("base64url");
+        text(&serde_json::from_slice::<Value>(&claims).expect("claims")["sid"])
     }
 
     async fn client_acts(&mut self, admin: &str) {

@@ -108,6 +108,8 @@ events! {
     RefreshTokenAhead = "refresh-token.ahead", Success;
     /// A weaker token was minted from another, for a bot or a thing.
     TokenMinted = "token.minted", Success;
+    /// A token was not exchanged, or no weaker one minted; `reason` says why.
+    TokenRefused = "token.refused", Refused;
     /// A client gave an access token up.
     TokenRevoked = "token.revoked", Success;
     /// A ticket was shown again that had been used.

@@ -15,6 +15,28 @@ pub const MAX_CHAIN: u8 = 3;
 /// and minting and revoking cost next to nothing: one person could make the revocation feed too long for verifiers.
 pub const MAX_MINTED: u64 = 1_000;
 
+/// The most tokens that may be good at once of those that were made from one that was handed on, and from these again:
+/// whoever has it must not use up what its account may mint.
+pub const MAX_MADE_FROM_ONE: u64 = 100;
+
+/// The most minted access tokens of all accounts together that may be good at once: each may come into the revocation
+/// feed, which verifiers read whole.
+pub const MAX_MINTED_HERE: u64 = 50_000;
+
+/// Which bound on minted tokens is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooMany {
+    /// [`MAX_MINTED`].
+    #[error("This account has as many minted tokens as it can: {MAX_MINTED}. Wait until some are over.")]
+    OfAccount,
+    /// [`MAX_MADE_FROM_ONE`].
+    #[error("As many tokens were made from this one as can be: {MAX_MADE_FROM_ONE}. Wait until some are over.")]
+    FromOne,
+    /// [`MAX_MINTED_HERE`].
+    #[error("As many tokens were minted on this server as can be. Try again in some minutes.")]
+    Here,
+}
+
 /// What makes a session one of a minted token, and not of a sign-in. The session's account is the grantor: it answers
 /// for the token, which ends with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +46,10 @@ pub struct Delegation {
     /// The session of the token that it was minted from, with which it ends. None for a personal access token, which
     /// outlives the sign-in that it was made in.
     pub parent: Option<String>,
+    /// The access token that it was minted from (`jti`), with which it ends too.
+    pub parent_jti: Option<String>,
+    /// The sign-in that a personal access token was made in. It ends with it if that was stolen, and else outlives it.
+    pub made_in: Option<String>,
     /// How many tokens the chain has, this one included.
     pub depth: u8,
     /// On whose behalf it speaks, if not the grantor's: a thing of the application's own.
@@ -77,8 +103,8 @@ impl MintedKind {
     }
 }
 
-const ACCESS_TOKEN: &str = "access_token";
-const PERSONAL_TOKEN: &str = "personal_token";
+pub(crate) const ACCESS_TOKEN: &str = "access_token";
+pub(crate) const PERSONAL_TOKEN: &str = "personal_token";
 
 /// Which kind of token somebody asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +140,8 @@ pub struct Rights {
     pub subject: Option<Subject>,
     /// How many tokens the chain has so far.
     pub depth: u8,
+    /// Whether a token for a thing may be made from it: what was handed on must not become one for another thing.
+    pub may_name_subject: bool,
 }
 
 /// How a token is to be weaker.
@@ -159,6 +187,12 @@ pub enum NarrowError {
     /// It is not meant for that audience itself.
     #[error("The token is not meant for this audience, so none that is can be made from it.")]
     Audience,
+    /// A thing is asked for, and the token was handed on.
+    #[error(
+        "This token was made from another one. A thing can be asked for with a token of your own sign-in, or with a \
+         personal token that speaks for you."
+    )]
+    NewSubject,
     /// A user, a client, or another thing than the one that it speaks for.
     #[error("Only a thing of the application's own can be asked for, such as car:42, and only with a user's token.")]
     Subject,
@@ -189,11 +223,14 @@ impl Rights {
         };
         let subject = match (&self.subject, &asked.subject) {
             (own, None) => own.clone(),
-            (None, Some(thing)) if matches!(thing.kind(), SubjectKind::Other { .. }) => Some(thing.clone()),
+            (None, Some(thing)) if matches!(thing.kind(), SubjectKind::Other { .. }) => match self.may_name_subject {
+                true => Some(thing.clone()),
+                false => return Err(NarrowError::NewSubject),
+            },
             (Some(own), Some(thing)) if own == thing => Some(own.clone()),
             (None | Some(_), Some(_)) => return Err(NarrowError::Subject),
         };
-        Ok(Self { scope, audience, expires_at, subject, depth: self.depth + 1 })
+        Ok(Self { scope, audience, expires_at, subject, depth: self.depth + 1, may_name_subject: false })
     }
 }
 
@@ -249,6 +286,7 @@ mod tests {
                 expires_at: now + TimeDelta::seconds(900),
                 subject: None,
                 depth: 0,
+                may_name_subject: true,
             };
             let mut minted = 0;
             for (asked, held, later) in steps {
@@ -268,6 +306,7 @@ mod tests {
                 let is_thing = |subject: &Subject| matches!(subject.kind(), SubjectKind::Other { .. });
                 prop_assert!(child.subject.as_ref().is_none_or(is_thing));
                 prop_assert!(parent.subject.is_none() || child.subject == parent.subject);
+                prop_assert!(minted == 1 || child.subject == parent.subject, "only a token of one's own names a thing");
                 prop_assert!(asked.subject.is_none() || child.subject == asked.subject);
                 parent = child;
             }

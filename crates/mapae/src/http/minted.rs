@@ -8,18 +8,20 @@ use mapae_verify::{Actor, Scopes, Subject};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::api::{ApiRouter, delete_with, get_with, post_with};
+use super::api::{ApiRouter, answers_as, delete_with, get_with, post_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::current_user::SignedIn;
-use super::error::{ApiError, ErrorCode, FieldProblem};
+use super::error::{ApiError, ErrorCode, FieldProblem, Problem};
 use super::minted_id::MintedId;
 use super::sent_from::{SentFrom, tidy};
 use super::users::{rfc3339, written};
 use crate::Service;
 use crate::domain::delegation::{NarrowError, Narrowing};
 use crate::domain::scope::Me;
-use crate::domain::{MintedKind, Session, WantedKind};
+use crate::domain::{MintedKind, SecretText, Session, WantedKind};
 use crate::service::{AuthenticateError, IssueError, MintError, MintedToken, NewToken};
+
+const PROBLEM: &str = "application/problem+json";
 
 /// What the token is to be. Whatever is left out is as in the token that asks.
 #[derive(JsonSchema)]
@@ -39,6 +41,9 @@ struct NewTokenBody {
     audience: Option<String>,
     /// The thing that it speaks for instead of you, such as `car:42`.
     subject: Option<String>,
+    /// Yours, which a personal token asks for.
+    #[schemars(with = "Option<String>", extend("format" = "password"))]
+    password: Option<SecretText>,
 }
 
 impl FromFields for NewTokenBody {
@@ -50,12 +55,13 @@ impl FromFields for NewTokenBody {
             expires_in: fields.optional_number("expires_in"),
             audience: fields.optional_string("audience"),
             subject: fields.optional_string("subject"),
+            password: fields.optional_secret("password"),
         }
     }
 }
 
 impl NewTokenBody {
-    fn check(self) -> Result<NewToken, ApiError> {
+    fn check(self) -> Result<(NewToken, Option<SecretText>), ApiError> {
         let mut problems = Vec::new();
         let kind = self.kind.parse::<WantedKind>();
         if kind.is_err() {
@@ -73,7 +79,7 @@ impl NewTokenBody {
             (Ok(kind), Ok(subject)) if problems.is_empty() => {
                 let lifetime = self.expires_in.map(|seconds| TimeDelta::seconds(i64::from(seconds)));
                 let narrowing = Narrowing { scope: self.scope, audience: self.audience, lifetime, subject };
-                Ok(NewToken { kind, label: self.label.as_deref().and_then(tidy), narrowing })
+                Ok((NewToken { kind, label: self.label.as_deref().and_then(tidy), narrowing }, self.password))
             }
             _ => Err(ApiError::validation(problems)),
         }
@@ -153,14 +159,19 @@ pub(super) fn router() -> ApiRouter<Service> {
             "/users/me/tokens",
             get_with(list, |op| op.id("list_minted_tokens").tag("tokens").summary("The tokens that you minted")).merge(
                 post_with(mint, |op| {
-                    op.id("mint_token")
+                    let op = op
+                        .id("mint_token")
                         .tag("tokens")
                         .summary("Mint a weaker token, for a program or a thing")
                         .description(
                             "From the token that asks, which must be one of a sign-in. It is never good for your account, \
-                             your sessions and tokens, or administration.",
+                             your sessions and tokens, or administration. 403 is `subject_refused` if you may not speak \
+                             for the thing, `delegated_token` if the token that asks was handed on, `wrong_password` if \
+                             that is wrong. 409 is `too_many_tokens`.",
                         )
-                        .response::<201, Json<NewlyMintedBody>>()
+                        .response::<201, Json<NewlyMintedBody>>();
+                    let op = answers_as::<409, Problem<'static>>(op, PROBLEM);
+                    answers_as::<429, Problem<'static>>(op, PROBLEM)
                 }),
             ),
         )
@@ -187,7 +198,9 @@ async fn mint(
     sent_from: SentFrom,
     JsonBody(body): JsonBody<NewTokenBody>,
 ) -> Result<(StatusCode, Json<NewlyMintedBody>), ApiError> {
-    let MintedToken { token, session } = service.mint_token(&who, body.check()?, &sent_from.called(None)).await?;
+    let (new, password) = body.check()?;
+    let minted = service.mint_token(&who, new, password.as_ref(), &sent_from.called(None)).await?;
+    let MintedToken { token, session } = minted;
     let body = NewlyMintedBody { token: token.expose().to_owned(), minted: MintedBody::of(session) };
     Ok((StatusCode::CREATED, Json(body)))
 }
@@ -209,7 +222,7 @@ fn field(error: NarrowError) -> FieldProblem {
     let (name, code) = match error {
         NarrowError::Scope => ("scope", "not_granted"),
         NarrowError::Audience => ("audience", "not_granted"),
-        NarrowError::Subject => ("subject", "invalid_subject"),
+        NarrowError::Subject | NarrowError::NewSubject => ("subject", "invalid_subject"),
         NarrowError::ChainTooLong | NarrowError::Over => ("expires_in", "too_late"),
     };
     FieldProblem::body(name, code, error.to_string())
@@ -226,8 +239,9 @@ impl From<MintError> for ApiError {
             MintError::ClientToken | MintError::Delegated => Self::delegated_token(),
             MintError::Narrow(error) => Self::validation(vec![field(error)]),
             MintError::MayNotSpeak(_) => Self::new(ErrorCode::SubjectRefused, detail),
-            MintError::TooMany => Self::new(ErrorCode::TooManyTokens, detail),
+            MintError::TooMany(_) => Self::new(ErrorCode::TooManyTokens, detail),
             MintError::TooLong(_) => Self::validation(vec![FieldProblem::body("expires_in", "too_long", detail)]),
+            MintError::Change(error) => error.into(),
             MintError::Issue(IssueError::Store(error)) => error.into(),
             MintError::Issue(IssueError::NoSuchUser) => {
                 Self::from_authenticate(AuthenticateError::Ended, String::new())

@@ -247,7 +247,7 @@ impl Service {
     }
 
     /// Checks the password that a signed-in person repeats.
-    async fn prove_own(&self, principal: &Principal, password: &Password) -> Result<Proven, ChangeError> {
+    pub(super) async fn prove_own(&self, principal: &Principal, password: &Password) -> Result<Proven, ChangeError> {
         match self.check_password(Claimant::Account(principal), password, principal.actor()).await {
             Ok(proven) => Ok(proven),
             Err(error) => Err(self.password_refused(principal, error).await),
@@ -479,7 +479,7 @@ fn parse_full_name(text: &str, errors: &mut Vec<FieldError>) -> Option<String> {
     parsed.map_err(|error| errors.push(FieldError::new("full_name", "invalid_full_name", error.to_string()))).ok()?
 }
 
-fn parse_password(field: &'static str, text: &SecretText, errors: &mut Vec<FieldError>) -> Option<Password> {
+pub(super) fn parse_password(field: &'static str, text: &SecretText, errors: &mut Vec<FieldError>) -> Option<Password> {
     let parsed = Password::new(text.expose());
     parsed
         .map_err(|_| {

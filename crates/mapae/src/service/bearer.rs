@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use super::directory::Account;
 use super::{AuthenticateError, Principal, Service};
+use crate::domain::audit::Actor;
 use crate::domain::personal_token;
 use crate::domain::{ClientId, GrantType, Session, Source, User};
-use crate::store::RegisteredClient;
+use crate::store::{RegisteredClient, StoreError};
 
 /// Whoever a good token speaks for.
 #[derive(Clone, Debug)]
@@ -129,11 +130,30 @@ impl Service {
         if !session.is_live(self.now()) || !session.speaks_for(&claims.sub) {
             return Err(AuthenticateError::Ended);
         }
-        let account = self.account(&session.user_id).await?.ok_or(AuthenticateError::Ended)?;
-        if account.user.disabled || session.has_lost_scopes(&account.user.scopes) {
-            return Err(AuthenticateError::Ended);
-        }
+        let account = self.account_behind(&session).await?.ok_or(AuthenticateError::Ended)?;
         Ok((session, account))
+    }
+
+    /// The account of a session, if that is active and holds what a minted token carries. A minted token whose account
+    /// does not is ended for good: where the application's own table says so, nobody else does, and verifiers elsewhere
+    /// are to hear of it.
+    pub(super) async fn account_behind(&self, session: &Session) -> Result<Option<Account>, StoreError> {
+        let account = self.account(&session.user_id).await?;
+        let account =
+            account.filter(|account| !account.user.disabled && !session.has_lost_scopes(&account.user.scopes));
+        if account.is_none()
+            && session.delegation.is_some()
+            && let Err(error) = self.end_minted(session).await
+        {
+            tracing::warn!(%error, session = session.id, "a token that counts no more could not be ended");
+        }
+        Ok(account)
+    }
+
+    async fn end_minted(&self, session: &Session) -> Result<(), StoreError> {
+        let mut tx = self.store().begin().await?;
+        tx.end_session(&session.id, &Actor::system()).await?;
+        tx.commit().await
     }
 
     /// The client that these verified claims name, if it may still speak for itself.

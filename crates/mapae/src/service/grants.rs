@@ -124,13 +124,16 @@ impl From<SignInError> for TokenError {
 impl From<MintError> for TokenError {
     fn from(error: MintError) -> Self {
         match error {
+            // The account was deleted or disabled meanwhile: the token is good no more.
+            MintError::Issue(IssueError::NoSuchUser) => Self::InvalidGrant("The account has ended."),
             MintError::Issue(error) => Self::Issue(error),
             other @ (MintError::Token(_)
             | MintError::ClientToken
             | MintError::Delegated
             | MintError::Narrow(_)
             | MintError::MayNotSpeak(_)
-            | MintError::TooMany
+            | MintError::TooMany(_)
+            | MintError::Change(_)
             | MintError::TooLong(_)) => Self::Mint(other),
         }
     }
@@ -256,6 +259,7 @@ impl Service {
         exchange: &TokenExchange,
         source: Source,
     ) -> Result<Authorized, TokenError> {
+        let by = Actor::new(Who::Anonymous, source).by_client(client.id.as_str());
         let parent = match self.shown(&exchange.subject_token).await {
             Ok(Shown::Parent(parent)) => parent,
             Ok(Shown::Client(_)) => return Err(MintError::ClientToken.into()),
@@ -264,11 +268,21 @@ impl Service {
                 {
                     self.wrong_secret(source).await?;
                 }
+                self.note_not_minted(&error, &by, None).await;
                 return Err(error.into());
             }
         };
         let (bounds, actor) = ((client, self.access_lifetime(client)), exchange.actor_token.as_ref());
-        let (tx, minting) = self.begin_minting(&parent, &exchange.narrowing, bounds, actor).await?;
+        let begun = self.begin_minting(&parent, &exchange.narrowing, bounds, actor, None).await;
+        if let Err(error) = &begun {
+            let (by, grantor) = (by.known_as(&parent.grantor.id), Some(&parent.grantor.id));
+            let by = match &parent.session {
+                Some(session) => by.in_session(&session.id),
+                None => by,
+            };
+            self.note_not_minted(error, &by, grantor).await;
+        }
+        let (tx, minting) = begun?;
         Ok(Authorized { tx, whom: Whom::Delegating(Box::new(minting)) })
     }
 
@@ -355,9 +369,17 @@ impl Service {
             }
             Whom::Delegating(minting) => {
                 let (user, device) = (minting.user.clone(), request.sender.device());
-                let by = &Actor::new(Who::User(user.id.clone()), source).by_client(client.id.as_str());
+                let by = Actor::new(Who::User(user.id.clone()), source).by_client(client.id.as_str());
+                let by = &match &minting.parent {
+                    Some(parent) => by.in_session(parent),
+                    None => by,
+                };
                 let minted = Minted { client, scope, kind: MintedKind::AccessToken, label: None, device, by };
-                let session = self.write_minted(tx, *minting, minted).await?;
+                let written = self.write_minted(tx, *minting, minted).await;
+                if let Err(error) = &written {
+                    self.note_not_minted(error, by, Some(&user.id)).await;
+                }
+                let session = written?;
                 Ok(Some(self.minted_access_token(&user, &session, client).await?))
             }
         }

@@ -164,7 +164,8 @@ impl Service {
     }
 
     /// Gives a token up. A refresh token ends its session, and so does a token that was minted from another, which has one
-    /// of its own; another access token ends only itself, as long as not very many are given up like that. One that is unknown, expired or malformed is as good as revoked.
+    /// of its own; another access token ends only itself and what was minted from it, as long as not very many are given
+    /// up like that. One that is unknown, expired or malformed is as good as revoked.
     ///
     /// # Errors
     /// [`RevokeError`].
@@ -195,6 +196,10 @@ impl Service {
         }
         let expires_at = chrono::DateTime::from_timestamp(claims.exp, 0).unwrap_or_else(|| self.now());
         let mut tx = self.store().begin().await?;
+        // Whoever mints from it at this moment comes before, or sees that it is revoked.
+        if let Some(session) = &claims.sid {
+            tx.lock_session(session).await?;
+        }
         if tx.is_token_revoked(&claims.jti).await? {
             return Ok(());
         }
@@ -207,6 +212,9 @@ impl Service {
                 let entry =
                     Entry { subject: Some(claims.sub.as_str().to_owned()), ..Entry::new(Event::TokenRevoked, &by) };
                 tx.record(Entry { session: claims.sid.clone(), ..entry }.detail("jti", claims.jti.as_str())).await?;
+                if let Some(session) = &claims.sid {
+                    tx.end_minted_by_token(session, &claims.jti, EndReason::SignedOut, &by).await?;
+                }
             }
         }
         Ok(tx.commit().await?)

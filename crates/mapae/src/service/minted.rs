@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use mapae_verify::Subject;
 
-use super::accounts::ChangeError;
+use super::accounts::{AccountError, ChangeError, FieldError, parse_password};
+use super::credentials::Proven;
 use super::minting::{MintError, Minted, Parent};
 use super::{By, IssueError, Principal, Service};
 use crate::domain::audit::Actor;
@@ -43,7 +44,8 @@ pub struct MintedToken {
 }
 
 impl Service {
-    /// Mints a token from a person's own, which must be one of a sign-in.
+    /// Mints a token from a person's own, which must be one of a sign-in. A personal access token outlives that, so it
+    /// asks for the password.
     ///
     /// # Errors
     /// [`MintError`].
@@ -51,12 +53,37 @@ impl Service {
         &self,
         principal: &Principal,
         new: NewToken,
+        password: Option<&SecretText>,
         sender: &Sender,
     ) -> Result<MintedToken, MintError> {
         if principal.is_delegated() {
             return Err(MintError::Delegated);
         }
-        self.mint_from(Parent::of(principal), new, sender.device(), &principal.actor()).await
+        let proven = match new.kind {
+            WantedKind::AccessToken => None,
+            WantedKind::PersonalToken => Some((principal, self.prove_given(principal, password).await?)),
+        };
+        let (parent, by) = (Parent::of(principal), &principal.actor());
+        let minted = self.mint_from(parent, new, sender.device(), proven, by).await;
+        if let Err(error) = &minted {
+            self.note_not_minted(error, by, Some(&principal.user.id)).await;
+        }
+        minted
+    }
+
+    async fn prove_given(&self, principal: &Principal, given: Option<&SecretText>) -> Result<Proven, ChangeError> {
+        let mut errors = Vec::new();
+        match given {
+            Some(given) => {
+                if let Some(password) = parse_password("password", given, &mut errors) {
+                    return self.prove_own(principal, &password).await;
+                }
+            }
+            None => {
+                errors.push(FieldError::new("password", "missing", "A personal access token asks for your password."));
+            }
+        }
+        Err(AccountError::Invalid(errors).into())
     }
 
     /// Mints a token on behalf of an account without any token of it, for the command line and tests.
@@ -72,9 +99,10 @@ impl Service {
             expires_at: DateTime::<Utc>::MAX_UTC,
             subject: None,
             depth: 0,
+            may_name_subject: true,
         };
-        let parent = Parent { grantor, session: None, rights, actor: None };
-        self.mint_from(parent, new, Device::default(), &by.actor()).await
+        let parent = Parent { grantor, session: None, jti: None, rights, actor: None };
+        self.mint_from(parent, new, Device::default(), None, &by.actor()).await
     }
 
     async fn mint_from(
@@ -82,6 +110,7 @@ impl Service {
         mut parent: Parent,
         new: NewToken,
         device: Device,
+        proven: Option<(&Principal, Proven)>,
         by: &Actor,
     ) -> Result<MintedToken, MintError> {
         let NewToken { kind, label, mut narrowing } = new;
@@ -101,7 +130,7 @@ impl Service {
                 longest
             }
         };
-        let (tx, minting) = self.begin_minting(&parent, &narrowing, (client, longest), None).await?;
+        let (tx, minting) = self.begin_minting(&parent, &narrowing, (client, longest), None, proven).await?;
         let scope = self.settings().scopes.still(&minting.rights.scope, &minting.user.scopes, &client.scopes);
         let personal = (kind == WantedKind::PersonalToken).then(|| PersonalToken::from_random(self.ids().random()));
         let kind = personal.as_ref().map_or(MintedKind::AccessToken, |token| MintedKind::PersonalToken(token.hash()));

@@ -6,12 +6,16 @@ use chrono::{DateTime, TimeDelta};
 use mapae_verify::{Actor, Audience, Claims, Scopes, Subject, SubjectKind};
 use serde_json::Map;
 
+use super::accounts::ChangeError;
+use super::credentials::Proven;
 use super::tokens::Holder;
 use super::{AuthenticateError, Bearer, IssueError, Principal, Service, TokenResponse};
 use crate::domain::audit::{self, Entry, Event};
-use crate::domain::delegation::{Bounds, MAX_MINTED, NarrowError, Narrowing, Rights};
+use crate::domain::delegation::{Bounds, MAX_MADE_FROM_ONE, MAX_MINTED, NarrowError, Narrowing, Rights, TooMany};
 use crate::domain::scope::Admin;
-use crate::domain::{Client, DeclaredScope, Delegation, Device, MintedKind, PersonalToken, SecretText, Session, User};
+use crate::domain::{
+    Client, DeclaredScope, Delegation, Device, MintedKind, PersonalToken, SecretText, Session, User, UserId,
+};
 use crate::store::{StoreError, Tx};
 
 /// Why no token was minted.
@@ -33,11 +37,14 @@ pub enum MintError {
     #[error("You may not speak for {0}.")]
     MayNotSpeak(Subject),
     /// Too many are good at once.
-    #[error("This account has as many minted tokens as it can: {MAX_MINTED}. Wait until some are over.")]
-    TooMany,
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// A personal access token would be good for longer than is allowed here.
     #[error("A personal access token is good for at most {0} days here.")]
     TooLong(u32),
+    /// The password that goes with it is missing or wrong, or the session has ended meanwhile.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// The token could not be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -76,6 +83,8 @@ pub(super) struct Parent {
     pub(super) grantor: Arc<User>,
     /// Its session; none on the command line.
     pub(super) session: Option<Arc<Session>>,
+    /// Its id, if it is an access token.
+    pub(super) jti: Option<String>,
     pub(super) rights: Rights,
     /// Who acts with it, if it was minted itself.
     pub(super) actor: Option<Actor>,
@@ -87,6 +96,11 @@ impl Parent {
         self.rights.subject.as_ref().map_or_else(|| self.grantor.id.to_string(), ToString::to_string)
     }
 
+    /// Who acts with it.
+    fn acting(&self) -> String {
+        self.actor.as_ref().map_or_else(|| self.subject(), |actor| actor.sub.clone())
+    }
+
     pub(super) fn of(principal: &Principal) -> Self {
         Self::of_access_token(&principal.user, &principal.session, &principal.claims)
     }
@@ -96,12 +110,14 @@ impl Parent {
         Self {
             grantor: Arc::clone(grantor),
             session: Some(Arc::clone(session)),
+            jti: Some(claims.jti.clone()),
             rights: Rights {
                 scope: claims.scope.clone(),
                 audience: claims.aud.iter().map(str::to_owned).collect(),
                 expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or_default(),
                 subject: is_thing.then(|| claims.sub.clone()),
                 depth: session.depth(),
+                may_name_subject: session.delegation.is_none(),
             },
             actor: claims.act.clone(),
         }
@@ -110,29 +126,33 @@ impl Parent {
     fn of_personal_token(grantor: Arc<User>, session: Session, delegation: &Delegation) -> Self {
         Self {
             grantor,
+            jti: None,
             rights: Rights {
                 scope: session.scope.clone(),
                 audience: delegation.audience.clone(),
                 expires_at: session.expires_at,
                 subject: delegation.subject.clone(),
                 depth: delegation.depth,
+                may_name_subject: true,
             },
             actor: Some(delegation.actor.clone()),
             session: Some(Arc::new(session)),
         }
     }
 
-    /// Who acts with the token that is minted: whoever is named as such, else the client that asks for it, else the
-    /// grantor himself; and who acted before. A thing's tokens always name the grantor.
+    /// Who acts with the token that is minted: whoever is named as such, else the client that asks for it, else whoever
+    /// acts so far; and who acted before. A thing's tokens always name the grantor.
     fn next_actor(&self, named: Option<String>, client: &Client, rights: &Rights) -> Actor {
         let grantor = self.grantor.id.as_str();
-        let of_client = || match client.is_built_in() {
-            true => grantor.to_owned(),
-            false => {
+        let sub = match (named, &self.actor) {
+            (Some(named), _) => named,
+            // Everybody may ask by our own client, so that says nothing of who acts.
+            (None, Some(before)) if client.is_built_in() => return before.clone(),
+            (None, None) if client.is_built_in() => grantor.to_owned(),
+            (None, _) => {
                 Subject::client(client.id.as_str()).map_or_else(|_| grantor.to_owned(), |client| client.to_string())
             }
         };
-        let sub = named.unwrap_or_else(of_client);
         match &self.actor {
             Some(before) if before.sub == sub => before.clone(),
             Some(before) => Actor { sub, act: Some(Box::new(before.clone())) },
@@ -149,7 +169,9 @@ pub(super) struct Minting {
     /// The grantor as the transaction sees him.
     pub(super) user: User,
     pub(super) rights: Rights,
-    parent: Option<String>,
+    /// The session of the token that it comes from.
+    pub(super) parent: Option<String>,
+    parent_jti: Option<String>,
     actor: Actor,
 }
 
@@ -191,9 +213,10 @@ impl Service {
     ) -> Result<Option<(Session, Arc<User>)>, StoreError> {
         let session = self.store().personal_token(&token.hash()).await?;
         let Some(session) = session.filter(|session| session.is_live(self.now())) else { return Ok(None) };
-        let account = self.account(&session.user_id).await?;
-        let good = account.filter(|account| !account.user.disabled && !session.has_lost_scopes(&account.user.scopes));
-        Ok(good.map(|account| (session, account.user)))
+        match self.account_behind(&session).await? {
+            Some(account) => Ok(Some((session, account.user))),
+            None => Ok(None),
+        }
     }
 
     /// Notes that a personal access token was used, if that is news.
@@ -207,18 +230,19 @@ impl Service {
     }
 
     /// Decides what may be minted from a token, and begins the transaction in which that is done: the grantor is active
-    /// there, and the session of the token lives.
+    /// there, and the session of the token lives. A person who has just repeated the password is `proven`.
     pub(super) async fn begin_minting(
         &self,
         parent: &Parent,
         asked: &Narrowing,
         (client, longest): (&Client, TimeDelta),
         actor_token: Option<&SecretText>,
+        proven: Option<(&Principal, Proven)>,
     ) -> Result<(Tx, Minting), MintError> {
         let named = match actor_token {
             None => None,
             Some(token) => Some(match self.shown(token).await? {
-                Shown::Parent(actor) => actor.subject(),
+                Shown::Parent(actor) => actor.acting(),
                 Shown::Client(client) => client.to_string(),
             }),
         };
@@ -238,19 +262,40 @@ impl Service {
             }
         }
         let actor = parent.next_actor(named, client, &rights);
-        let (mut tx, found) = self.begin_on(&parent.grantor.id).await?;
-        let user = found.map(|found| found.user).filter(|user| !user.disabled).ok_or(AuthenticateError::Ended)?;
+        let (mut tx, user) = match proven {
+            Some((principal, mut proven)) => (self.begin_own(principal, &mut proven).await?, proven.user),
+            None => {
+                let (tx, found) = self.begin_on(&parent.grantor.id).await?;
+                let user = found.map(|found| found.user).filter(|user| !user.disabled);
+                (tx, user.ok_or(AuthenticateError::Ended)?)
+            }
+        };
         if let Some(session) = &parent.session {
             let now = tx.lock_session(&session.id).await?.filter(|session| session.is_live(self.now()));
             let now = now.filter(|session| !session.has_lost_scopes(&user.scopes)).ok_or(AuthenticateError::Ended)?;
-            if now.delegation.is_some_and(|delegation| delegation.is_use_news(self.now())) {
-                tx.note_use(&session.id).await?;
+            // Looked at after the lock: whoever revokes it meanwhile waits for it, and then ends what is minted here.
+            if let Some(jti) = &parent.jti
+                && tx.is_token_revoked(jti).await?
+            {
+                return Err(AuthenticateError::Ended.into());
+            }
+            if let Some(delegation) = &now.delegation {
+                if tx.count_made_from(&now).await? >= MAX_MADE_FROM_ONE {
+                    return Err(TooMany::FromOne.into());
+                }
+                if delegation.is_use_news(self.now()) {
+                    tx.note_use(&session.id).await?;
+                }
             }
         }
         if tx.count_minted(&user.id).await? >= MAX_MINTED {
-            return Err(MintError::TooMany);
+            return Err(TooMany::OfAccount.into());
         }
-        Ok((tx, Minting { user, rights, parent: parent.session.as_ref().map(|session| session.id.clone()), actor }))
+        if tx.is_feed_full().await? {
+            return Err(TooMany::Here.into());
+        }
+        let id = parent.session.as_ref().map(|session| session.id.clone());
+        Ok((tx, Minting { user, rights, parent: id, parent_jti: parent.jti.clone(), actor }))
     }
 
     /// Whether the application lets this account speak for a thing. Administrators speak for the kinds that are declared;
@@ -276,13 +321,13 @@ impl Service {
         minting: Minting,
         minted: Minted<'_>,
     ) -> Result<Session, MintError> {
-        let (now, Minting { user, rights, parent, actor }) = (self.now(), minting);
+        let (now, Minting { user, rights, parent, parent_jti, actor }) = (self.now(), minting);
         let Minted { client, scope, kind, label, device, by } = minted;
         let is_personal = matches!(kind, MintedKind::PersonalToken(_));
         let expires_at = rights.expires_at;
         let session = Session {
             id: self.ids().uuid_v7().to_string(),
-            user_id: user.id,
+            user_id: user.id.clone(),
             client_id: client.id.to_string(),
             scope,
             created_at: now,
@@ -294,7 +339,9 @@ impl Service {
             delegation: Some(Box::new(Delegation {
                 kind,
                 // A personal access token outlives the sign-in that it was made in.
-                parent: parent.filter(|_| !is_personal),
+                parent: parent.clone().filter(|_| !is_personal),
+                parent_jti: parent_jti.filter(|_| !is_personal),
+                made_in: parent.clone().filter(|_| is_personal),
                 depth: rights.depth,
                 subject: rights.subject,
                 audience: rights.audience,
@@ -306,13 +353,45 @@ impl Service {
         tx.insert_session(&session).await?;
         let entry = Entry::new(Event::TokenMinted, by).user(&session.user_id).session(&session.id, &session.client_id);
         let mut entry = entry.detail("scope", session.scope.to_string()).detail("personal", is_personal);
-        if let Some(thing) = session.delegation.as_ref().and_then(|delegation| delegation.subject.as_ref()) {
+        let thing = session.delegation.as_ref().and_then(|delegation| delegation.subject.as_ref());
+        if let Some(thing) = thing {
             entry = entry.detail("subject", thing.to_string());
+        }
+        if let Some(delegation) = &session.delegation {
+            entry = entry.detail("act", serde_json::to_value(&delegation.actor).unwrap_or_default());
+        }
+        if let Some(parent) = parent {
+            entry = entry.detail("parent", parent);
         }
         tx.record(entry).await?;
         tx.commit().await?;
         self.confirm_account(&session).await?;
+        // Whoever takes the thing away ends its tokens afterwards: a change that this does not see finds this one.
+        if let Some(thing) = thing
+            && !self.may_speak_for(&user, None, thing, &session.scope).await
+        {
+            let mut tx = self.store().begin().await?;
+            tx.end_session(&session.id, &audit::Actor::system()).await?;
+            tx.commit().await?;
+            return Err(MintError::MayNotSpeak(thing.clone()));
+        }
         Ok(session)
+    }
+
+    /// Writes down that no token was minted, where that may be somebody's attempt.
+    pub(super) async fn note_not_minted(&self, error: &MintError, by: &audit::Actor, grantor: Option<&UserId>) {
+        let reason = match error {
+            MintError::Token(_) => "bad-token",
+            MintError::MayNotSpeak(_) => "may-not-speak",
+            MintError::TooMany(_) => "too-many",
+            MintError::ClientToken
+            | MintError::Delegated
+            | MintError::Narrow(_)
+            | MintError::TooLong(_)
+            | MintError::Change(_)
+            | MintError::Issue(_) => return,
+        };
+        self.note(Entry::new(Event::TokenRefused, by).maybe_user(grantor).detail("reason", reason)).await;
     }
 
     /// The access token of a session that [`Self::write_minted`] wrote.

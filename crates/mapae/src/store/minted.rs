@@ -5,12 +5,16 @@ use mapae_verify::{Actor, Scopes, Subject};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::engine::Turn;
 use super::entity::session::{ActiveModel, Column, Entity, Model};
 use super::revocations::MOST_LEEWAY;
 use super::sessions::to_session;
 use super::{Store, StoreError, Tx};
-use crate::domain::delegation::LAST_USED_STEP;
+use crate::domain::delegation::{ACCESS_TOKEN, LAST_USED_STEP, MAX_MINTED, MAX_MINTED_HERE, PERSONAL_TOKEN};
 use crate::domain::{Delegation, EndReason, MintedKind, PersonalTokenHash, Session, UserId, audit};
+
+/// How many rows one transaction removes.
+const REMOVED_AT_ONCE: u64 = 1_000;
 
 impl Store {
     /// The session of the personal access token with this hash, ended or not.
@@ -34,6 +38,30 @@ impl Store {
         let query = Entity::find().filter(which).order_by_desc(Column::Id).limit(limit);
         query.all(&self.0.read).await?.into_iter().map(to_session).collect()
     }
+
+    /// Forgets minted tokens that no verifier takes any more, some at a time: there may be very many, and nobody else
+    /// writes meanwhile.
+    pub(super) async fn remove_expired_minted(&self) -> Result<(), StoreError> {
+        loop {
+            let tx = self.begin().await?;
+            if !tx.try_turn(Turn::Tidying).await? {
+                return Ok(());
+            }
+            let over = Entity::find()
+                .select_only()
+                .column(Column::Id)
+                .filter(Column::Minted.is_in([ACCESS_TOKEN, PERSONAL_TOKEN]))
+                .filter(Column::ExpiresAt.lt(tx.now() - MOST_LEEWAY))
+                .limit(REMOVED_AT_ONCE);
+            let over: Vec<String> = over.into_tuple().all(&tx.inner).await?;
+            let more = u64::try_from(over.len()) == Ok(REMOVED_AT_ONCE);
+            Entity::delete_many().filter(Column::Id.is_in(over)).exec(&tx.inner).await?;
+            tx.commit().await?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
 }
 
 impl Tx {
@@ -52,11 +80,42 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn count_minted(&self, user: &UserId) -> Result<u64, StoreError> {
-        let now = self.now();
-        let in_feed =
-            Condition::all().add(Column::Minted.is_not_null()).add(Column::AccessExpiresAt.gt(now - MOST_LEEWAY));
-        let which = Condition::any().add(live(now)).add(in_feed);
-        Ok(Entity::find().filter(Column::UserId.eq(user.as_str())).filter(which).count(&self.inner).await?)
+        let which = counting(self.now()).add(Column::UserId.eq(user.as_str()));
+        Ok(Entity::find().filter(which).count(&self.inner).await?)
+    }
+
+    /// As [`Self::count_minted`], of those that were made from what was handed on as `session` or before it in its chain.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn count_made_from(&self, session: &Session) -> Result<u64, StoreError> {
+        let mut first = session.clone();
+        while let Some(Delegation { parent: Some(parent), depth: 2.., .. }) = first.delegation.as_deref() {
+            let Some(before) = self.session(parent).await? else { break };
+            first = before;
+        }
+        let (mut parents, mut count) = (vec![first.id], 0);
+        // Ends: a chain is short.
+        while !parents.is_empty() {
+            let made = Entity::find().select_only().column(Column::Id).filter(Column::ParentId.is_in(parents));
+            parents = made.filter(counting(self.now())).limit(MAX_MINTED).into_tuple().all(&self.inner).await?;
+            count += u64::try_from(parents.len()).unwrap_or(u64::MAX);
+        }
+        Ok(count)
+    }
+
+    /// Whether so many access tokens were minted by whomever, and may still be named in the revocation feed, as may be.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn is_feed_full(&self) -> Result<bool, StoreError> {
+        let last = Entity::find()
+            .select_only()
+            .column(Column::Minted)
+            .filter(Column::Minted.eq(ACCESS_TOKEN))
+            .filter(Column::ExpiresAt.gt(self.now() - MOST_LEEWAY))
+            .offset(MAX_MINTED_HERE - 1);
+        Ok(last.into_tuple::<Option<String>>().one(&self.inner).await?.is_some())
     }
 
     /// Notes that a token was used, unless that is noted for about this time. Nothing depends on it, so no cache is told.
@@ -114,7 +173,24 @@ impl Tx {
         Ok(count)
     }
 
-    /// Ends what was minted from these sessions, and from that, and so on: a chain is short.
+    /// Ends what was minted from this one access token of a session, and from that.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn end_minted_by_token(
+        &mut self,
+        session: &str,
+        jti: &str,
+        reason: EndReason,
+        by: &audit::Actor,
+    ) -> Result<(), StoreError> {
+        let which = Condition::all().add(Column::ParentId.eq(session)).add(Column::ParentJti.eq(jti));
+        let ended = self.end_where(which, reason, by).await?;
+        self.end_minted_from(ended, reason, by).await
+    }
+
+    /// Ends what was minted from these sessions, and from that, and so on: a chain is short. If they were stolen, so are
+    /// the personal access tokens that were made in them.
     pub(super) async fn end_minted_from(
         &mut self,
         mut parents: Vec<String>,
@@ -124,12 +200,23 @@ impl Tx {
         while !parents.is_empty() {
             let mut children = Vec::new();
             for some in parents.chunks(1_000) {
-                children.extend(self.end_where(Condition::all().add(Column::ParentId.is_in(some)), reason, by).await?);
+                let from = Condition::all().add(Column::ParentId.is_in(some));
+                children.extend(self.end_where(from, reason, by).await?);
+                if reason == EndReason::Reuse {
+                    let made_in = Condition::all().add(Column::MadeInId.is_in(some));
+                    children.extend(self.end_where(made_in, reason, by).await?);
+                }
             }
             parents = children;
         }
         Ok(())
     }
+}
+
+/// Still good, or ended so early that the revocation feed names it.
+fn counting(now: DateTime<Utc>) -> Condition {
+    let in_feed = Condition::all().add(Column::Minted.is_not_null()).add(Column::AccessExpiresAt.gt(now - MOST_LEEWAY));
+    Condition::all().add(Condition::any().add(live(now)).add(in_feed))
 }
 
 /// As [`Session::is_live`], of minted tokens.
@@ -142,6 +229,8 @@ pub(super) fn set_delegation(row: &mut ActiveModel, delegation: &Delegation) -> 
     let json = |written: serde_json::Result<String>| written.map_err(|error| corrupt(&error.to_string()));
     row.minted = Set(Some(delegation.kind.as_str().to_owned()));
     row.parent_id = Set(delegation.parent.clone());
+    row.parent_jti = Set(delegation.parent_jti.clone());
+    row.made_in_id = Set(delegation.made_in.clone());
     row.depth = Set(Some(i64::from(delegation.depth)));
     row.subject = Set(delegation.subject.as_ref().map(ToString::to_string));
     row.audience = Set(Some(json(serde_json::to_string(&delegation.audience))?));
@@ -165,6 +254,8 @@ pub(super) fn take_delegation(row: &mut Model) -> Result<Option<Box<Delegation>>
     Ok(Some(Box::new(Delegation {
         kind,
         parent: row.parent_id.take(),
+        parent_jti: row.parent_jti.take(),
+        made_in: row.made_in_id.take(),
         depth: row.depth.and_then(|depth| u8::try_from(depth).ok()).ok_or_else(|| corrupt("no depth"))?,
         subject: subject.map_err(|error| corrupt(&error.to_string()))?,
         audience: audience.ok_or_else(|| corrupt("no audience"))?,

@@ -9,6 +9,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter
 
 use super::entity::session::{self, Column, Entity};
 use super::minted::{set_delegation, take_delegation};
+use super::revocations::MOST_LEEWAY;
 use super::{Change, NewRevocation, Store, StoreError, Tx};
 use crate::domain::audit::{Actor, Entry, Event};
 use crate::domain::{ClientId, Device, EndReason, RefreshState, Session, UserId};
@@ -172,8 +173,8 @@ impl Tx {
     }
 
     /// Ends sessions, here and for verifiers elsewhere, and with them what was minted from them; writes down that `by` did.
-    /// How many of the former were not ended yet. Those that have expired are among them: a clock that is set back must
-    /// not revive them.
+    /// How many of the former were not ended yet. Those that have expired are among them (minted ones for some minutes):
+    /// a clock that is set back must not revive them.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
@@ -192,11 +193,15 @@ impl Tx {
         by: &Actor,
     ) -> Result<Vec<String>, StoreError> {
         let now = self.now();
+        // Minted tokens that no verifier takes any more are left alone: there may be very many of them.
+        let which = which
+            .add(Column::EndedAt.is_null())
+            .add(Condition::any().add(Column::Minted.is_null()).add(Column::ExpiresAt.gt(now - MOST_LEEWAY)));
         // Locked, so that those that are ended are exactly those that are told of.
         let open: Vec<Ending> = Entity::find()
             .select_only()
             .columns([Column::Id, Column::UserId, Column::ClientId, Column::AccessExpiresAt, Column::ExpiresAt])
-            .filter(which.add(Column::EndedAt.is_null()))
+            .filter(which)
             .order_by_asc(Column::Id)
             .lock_exclusive()
             .into_tuple()

@@ -95,7 +95,8 @@ impl Store {
         Ok(WatchGuard([look, tidy].into_iter().chain(listening).collect()))
     }
 
-    /// Removes what no process needs any more: old rows of the log, sessions that expired a day ago, tickets, revocations
+    /// Removes what no process needs any more: old rows of the log, minted tokens that no verifier takes
+    /// any more, sessions that expired a day ago, tickets, revocations
     /// of what has expired, counters of failures that are forgiven, rows of the audit trail that were kept long enough. One
     /// node at a time does it, and the others need not do it again.
     async fn tidy(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<(), StoreError> {
@@ -103,6 +104,7 @@ impl Store {
         if let Some(before) = audit_retention.and_then(|kept| now.checked_sub_signed(kept)) {
             self.remove_audit_before(before).await?;
         }
+        self.remove_expired_minted().await?;
         let tx = self.begin().await?;
         if tx.try_turn(Turn::Tidying).await? {
             Entity::delete_many().filter(Column::CreatedAt.lt(now - KEEP)).exec(&tx.inner).await?;

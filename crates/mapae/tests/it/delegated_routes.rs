@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::delegation::{Garage, claims, exchange, server_with_cars};
 use crate::forge::{Forge, parts, sign, stolen_key, with};
-use crate::server::{Server, expect, problem};
+use crate::server::{PASSWORD, Server, expect, problem};
 
 /// The routes that say that they take them.
 const OPEN: [(&str, &str); 4] =
@@ -114,7 +114,7 @@ async fn a_cars_route_takes_cars_and_a_persons_route_persons() {
     let (_, bob) = garage.newcomer("bob", "me drive").await;
     let ask = async |token: &str| exchange(&garage.url, token, &[("requested_subject", "car:42")]).await;
     let car = ask(&ann).await;
-    assert_eq!(garage.asked(), ["ann car:42 me items drive"]);
+    assert_eq!(garage.asked(), ["ann car:42 me items drive"; 2], "before and after it is durable");
     let refused = crate::delegation::ask(&garage.url, &bob, &[("requested_subject", "car:42")]).await;
     assert_eq!(refused.status(), 400);
     let drives = garage.post("/drive").bearer_auth(&car).send().await.unwrap();
@@ -162,12 +162,43 @@ async fn a_stream_ends_with_the_cars_token() {
     assert_eq!(rest.expect("the stream goes on").unwrap(), "");
 }
 
+/// What is taken away while a token is made is in no token.
+#[tokio::test]
+async fn a_car_that_is_sold_meanwhile_gets_no_token() {
+    let garage = Garage::start().await;
+    let (id, ann) = garage.newcomer("ann", "me drive").await;
+    garage.owners.sells.store(true, std::sync::atomic::Ordering::SeqCst);
+    let refused = crate::delegation::ask(&garage.url, &ann, &[("requested_subject", "car:42")]).await;
+    assert_eq!(refused.status(), 400);
+    assert_eq!(garage.asked(), ["ann car:42 me drive"; 2]);
+    assert!(garage.mapae.minted_tokens(Some(&id)).await.unwrap().is_empty());
+}
+
+/// A thing is named by its owner, and by nobody who was handed one of its tokens.
+#[tokio::test]
+async fn whoever_was_handed_a_token_names_no_thing() {
+    let garage = Garage::start().await;
+    let (_, ann) = garage.newcomer("ann", "me drive").await;
+    let bots = exchange(&garage.url, &ann, &[("scope", "drive")]).await;
+    let asked = crate::delegation::ask(&garage.url, &bots, &[("requested_subject", "car:42")]).await;
+    let why = crate::oauth::oauth_error(asked, 400, "invalid_request").await;
+    assert!(why.contains("your own sign-in"), "{why}");
+    assert!(garage.asked().is_empty());
+    let body = json!({ "kind": "personal_token", "scope": "drive", "password": PASSWORD });
+    let minted = garage.post("/users/me/tokens").bearer_auth(&ann).json(&body).send().await.unwrap();
+    let personal = expect(minted, StatusCode::CREATED).await["token"].as_str().unwrap().to_owned();
+    let car = exchange(&garage.url, &personal, &[("requested_subject", "car:42")]).await;
+    assert_eq!(claims(&car)["sub"], "car:42", "a personal token that speaks for its owner may");
+    let weaker = exchange(&garage.url, &personal, &[]).await;
+    assert_eq!(crate::delegation::ask(&garage.url, &weaker, &[("requested_subject", "car:42")]).await.status(), 400);
+}
+
 /// A personal token for a thing works as long as its owner may speak for it.
 #[tokio::test]
 async fn whoever_may_no_longer_speak_is_refused_at_the_next_exchange() {
     let garage = Garage::start().await;
     let (_, ann) = garage.newcomer("ann", "me drive").await;
-    let body = json!({ "kind": "personal_token", "subject": "car:42", "scope": "drive" });
+    let body = json!({ "kind": "personal_token", "subject": "car:42", "scope": "drive", "password": PASSWORD });
     let minted = garage.post("/users/me/tokens").bearer_auth(&ann).json(&body).send().await.unwrap();
     let minted = expect(minted, StatusCode::CREATED).await;
     let token = minted["token"].as_str().unwrap();

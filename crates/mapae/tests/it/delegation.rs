@@ -49,7 +49,7 @@ pub(crate) async fn mint(server: &Server, access: &str, body: Value) -> Value {
 
 /// A personal access token.
 pub(crate) async fn personal(server: &Server, access: &str, more: Value) -> (String, String) {
-    let mut body = json!({ "kind": "personal_token" });
+    let mut body = json!({ "kind": "personal_token", "password": PASSWORD });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let minted = mint(server, access, body).await;
     (text(&minted["token"]), text(&minted["id"]))
@@ -83,6 +83,8 @@ impl DeclaredScope for Drive {
 #[derive(Clone)]
 pub(crate) struct Owners {
     pub(crate) owns: Arc<AtomicBool>,
+    /// She sells it as soon as the hook has said that it is hers.
+    pub(crate) sells: Arc<AtomicBool>,
     asked: Arc<std::sync::Mutex<Vec<String>>>,
 }
 
@@ -90,7 +92,11 @@ impl Hooks for Owners {
     async fn may_speak_for(&self, grantor: &User, subject: &Sub, scope: &Scopes) -> bool {
         let name = grantor.username.as_deref().unwrap();
         self.asked.lock().unwrap().push(format!("{name} {subject} {scope}"));
-        self.owns.load(Ordering::SeqCst) && name == "ann" && subject.as_other("car") == Some("42")
+        let owns = self.owns.load(Ordering::SeqCst);
+        if self.sells.load(Ordering::SeqCst) {
+            self.owns.store(false, Ordering::SeqCst);
+        }
+        owns && name == "ann" && subject.as_other("car") == Some("42")
     }
 }
 
@@ -129,7 +135,7 @@ impl Garage {
         let directory = Directory::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let owners = Owners { owns: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
+        let owners = Owners { owns: Arc::new(AtomicBool::new(true)), sells: Arc::default(), asked: Arc::default() };
         let mapae = Mapae::builder(BaseUrl::parse(&url).unwrap())
             .database(directory.url())
             .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())

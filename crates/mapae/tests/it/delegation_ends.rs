@@ -64,7 +64,7 @@ async fn signing_out_ends_what_was_minted_but_no_personal_token() {
 }
 
 #[tokio::test]
-async fn so_does_ending_other_sign_ins_and_a_stolen_refresh_token() {
+async fn so_does_ending_other_sign_ins_and_a_theft_ends_everything() {
     let server = Server::start().await;
     let anns = Anns::new(&server).await;
     // From the session itself nothing of it ends.
@@ -74,7 +74,7 @@ async fn so_does_ending_other_sign_ins_and_a_stolen_refresh_token() {
     let second = refresh(&server, &anns.refresh).await;
     refresh(&server, &second.refresh).await;
     crate::oauth::refused(&server, &anns.refresh).await;
-    assert_eq!(anns.good(&server).await, PERSONAL, "the old refresh token was used again");
+    assert_eq!(anns.good(&server).await, NONE, "whoever stole the sign-in has what was made in it");
 
     let server = Server::start().await;
     let anns = Anns::new(&server).await;
@@ -95,6 +95,22 @@ async fn a_link_of_a_chain_ends_what_comes_after_it() {
     assert_eq!(server.post("/oauth2/revoke").form(&form).send().await.unwrap().status(), 200);
     assert_eq!(anns.good(&server).await, [true, false, false, true, true]);
     oauth_error(ask(&server.url, &anns.child, &[]).await, 400, "invalid_request").await;
+}
+
+/// RFC 7009: of a sign-in, whose other tokens stay.
+#[tokio::test]
+async fn an_access_token_that_is_given_up_takes_along_what_was_made_from_it() {
+    let server = Server::start().await;
+    let anns = Anns::new(&server).await;
+    let second = refresh(&server, &anns.refresh).await.access;
+    let other = exchange(&server.url, &second, &[]).await;
+    let form = [("token", anns.own.as_str()), ("client_id", "mapae")];
+    assert_eq!(server.post("/oauth2/revoke").form(&form).send().await.unwrap().status(), 200);
+    assert_eq!(anns.good(&server).await, PERSONAL);
+    oauth_error(ask(&server.url, &anns.own, &[]).await, 400, "invalid_request").await;
+    for good in [second, other] {
+        assert_eq!(server.status_of_me(&good).await, 200);
+    }
 }
 
 #[tokio::test]
@@ -188,20 +204,25 @@ async fn a_remote_verifier_refuses_what_was_revoked() {
     verifier.verify(&admin).await.unwrap();
 }
 
-/// However it comes together: no child of a session that has ended is left.
+/// However it comes together: no child of a session that has ended, or of a token that was revoked, is left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn minting_beside_an_end_leaves_nothing() {
     let server = Server::start().await;
     server.sign_up_with_scopes("ann", "me").await;
-    for _ in 0..8 {
+    for round in 0..8 {
         let own = sign_in(&server, "ann", "").await.access;
         let minting = (0..8).map(|_| {
             let (url, own) = (server.url.clone(), own.clone());
             tokio::spawn(async move { ask(&url, &own, &[]).await.status() })
         });
         let minting: Vec<_> = minting.collect();
-        let ended = server.post("/users/signout").bearer_auth(&own).send().await.unwrap().status();
-        assert_eq!(ended, 204);
+        if round % 2 == 0 {
+            let ended = server.post("/users/signout").bearer_auth(&own).send().await.unwrap().status();
+            assert_eq!(ended, 204);
+        } else {
+            let form = [("token", own.as_str()), ("client_id", "mapae")];
+            assert_eq!(server.post("/oauth2/revoke").form(&form).send().await.unwrap().status(), 200);
+        }
         for answer in minting {
             assert!([200, 400].contains(&answer.await.unwrap().as_u16()));
         }

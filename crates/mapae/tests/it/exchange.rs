@@ -71,6 +71,13 @@ async fn whoever_acts_is_named() {
     let bots_own = text(&expect(token(&server, &form).await, StatusCode::OK).await["access_token"]);
     let acting = [("actor_token", bots_own.as_str()), ("actor_token_type", ACCESS_TOKEN)];
     assert_eq!(claims(&exchange(&server.url, &own, &acting).await)["act"], json!({ "sub": "client:bot" }));
+    // The bot does not become ann by asking as everybody may, nor by showing her token as its own.
+    assert_eq!(claims(&exchange(&server.url, &of_bot, &[]).await)["act"], json!({ "sub": "client:bot" }));
+    let acting = [("actor_token", of_bot.as_str()), ("actor_token_type", ACCESS_TOKEN)];
+    assert_eq!(claims(&exchange(&server.url, &of_bot, &acting).await)["act"], json!({ "sub": "client:bot" }));
+    let proxied = server.get("/verify").bearer_auth(&of_bot).send().await.unwrap();
+    assert_eq!(proxied.headers()["x-auth-actor"], "client:bot");
+    assert_eq!(server.get("/verify").bearer_auth(&own).send().await.unwrap().headers()["x-auth-actor"], ann.as_str());
     // It is told to whom the token is meant for.
     let told = introspect(&server, ("bot", &secret), &of_bot).await;
     assert_eq!((&told["active"], &told["act"]), (&json!(true), &json!({ "sub": "client:bot" })));

@@ -139,6 +139,23 @@ async fn the_scheme_is_the_password_flow_of_the_tutorial() {
     assert_eq!(resolve(&document, &invalid["schema"])["required"], json!(["detail"]));
 }
 
+/// What only some routes answer.
+#[tokio::test]
+async fn refusals_of_minting_are_documented() {
+    let server = Server::start().await;
+    let operations = operations(&document(&server).await);
+    let mint = &operations[&("POST".to_owned(), "/users/me/tokens".to_owned())];
+    for status in ["409", "429"] {
+        let content = &mint["responses"][status]["content"]["application/problem+json"];
+        assert!(content["schema"].is_object(), "{status}: {mint}");
+    }
+    for word in ["subject_refused", "delegated_token", "too_many_tokens"] {
+        assert!(text(&mint["description"]).contains(word), "{word}");
+    }
+    let verify = text(&operations[&("GET".to_owned(), "/verify".to_owned())]["description"]);
+    assert!(verify.contains("X-Auth-Actor") && verify.contains("thing"), "{verify}");
+}
+
 /// No dangling references, and the bodies that routes take are closed to other fields.
 #[tokio::test]
 async fn schemas_hold_together() {

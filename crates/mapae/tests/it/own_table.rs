@@ -298,6 +298,27 @@ async fn the_application_issues_tokens_for_its_rows() {
     assert_eq!(app.open_sessions().await, 2);
 }
 
+/// A token that was handed on ends with its account for good, so that verifiers elsewhere hear of it.
+#[tokio::test]
+async fn what_was_handed_on_by_somebody_disabled_does_not_come_back() {
+    let app = OwnApp::start().await;
+    let own = app.sign_in("ann").await;
+    let minted = app.request("POST", "/users/me/tokens").bearer_auth(&own).json(&json!({ "kind": "access_token" }));
+    let minted = expect(minted.send().await.unwrap(), StatusCode::CREATED).await;
+    let handed_on = minted["token"].as_str().unwrap();
+    assert_eq!(app.status(handed_on).await, 200);
+    let personal = json!({ "kind": "personal_token", "password": PASSWORD });
+    let personal = app.request("POST", "/users/me/tokens").bearer_auth(&own).json(&personal).send().await.unwrap();
+    let personal = expect(personal, StatusCode::CREATED).await["token"].as_str().unwrap().to_owned();
+    let exchanged = async || crate::delegation::ask(&app.url, &personal, &[]).await.status().as_u16();
+    assert_eq!(exchanged().await, 200);
+    app.sql("UPDATE people SET active = 0").await;
+    assert_eq!((app.status(handed_on).await, exchanged().await), (401, 400));
+    app.sql("UPDATE people SET active = 1").await;
+    assert_eq!((app.status(handed_on).await, exchanged().await), (401, 400));
+    assert_eq!(app.status(&own).await, 200);
+}
+
 /// Whoever reads a header leaves out the blanks around its value.
 #[tokio::test]
 async fn a_proxy_takes_nobody_for_another_whose_id_is_the_same_but_for_blanks() {

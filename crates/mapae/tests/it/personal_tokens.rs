@@ -2,11 +2,12 @@
 
 use mapae::service::By;
 use reqwest::StatusCode;
+use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::{Value, json};
 
 use crate::delegation::{ask, claims, exchange, mint, personal, server_with_cars};
 use crate::oauth::{introspect, new_client, oauth_error, sign_in};
-use crate::server::{Server, expect, problem, refused_fields, text};
+use crate::server::{PASSWORD, Server, expect, problem, refused_fields, text};
 use mapae::domain::ClientType;
 
 async fn list(server: &Server, access: &str) -> Vec<Value> {
@@ -26,6 +27,7 @@ async fn a_token_for_a_program_from_its_making_to_its_end() {
     let day = 86_400;
     let body = json!({
         "kind": "personal_token", "label": " deploy\u{7} ", "scope": "items", "expires_in": 90 * day,
+        "password": PASSWORD,
     });
     let minted = mint(&server, &own, body).await;
     let token = text(&minted["token"]);
@@ -60,7 +62,7 @@ async fn a_token_for_a_program_from_its_making_to_its_end() {
     // Nobody else's to revoke; and a sign-in is none of them.
     let (_, bob) = server.newcomer("bob").await;
     let sid = text(&claims(&again)["sid"]);
-    for (access, id) in [(&bob, text(&mine["id"])), (&again, sid), (&again, "x".into())] {
+    for (access, id) in [(&bob, text(&mine["id"])), (&again, sid), (&again, "x".into()), (&again, "x%00".into())] {
         problem(revoke(&server, access, &id).await, StatusCode::NOT_FOUND, "token_not_found").await;
     }
     assert_eq!(revoke(&server, &again, &text(&mine["id"])).await.status(), 204);
@@ -139,7 +141,14 @@ async fn what_cannot_be_minted_is_named() {
         (json!({ "kind": "access_token", "audience": "https://x.example" }), "audience", "not_granted"),
         (json!({ "kind": "access_token", "expires_in": 0 }), "expires_in", "too_short"),
         (json!({ "kind": "access_token", "expires_in": -1 }), "expires_in", "int_type"),
-        (json!({ "kind": "personal_token", "expires_in": 366 * 86_400 }), "expires_in", "too_long"),
+        (
+            json!({ "kind": "personal_token", "expires_in": 366 * 86_400, "password": PASSWORD }),
+            "expires_in",
+            "too_long",
+        ),
+        (json!({ "kind": "personal_token" }), "password", "missing"),
+        (json!({ "kind": "personal_token", "password": null }), "password", "missing"),
+        (json!({ "kind": "personal_token", "password": 1 }), "password", "string_type"),
         (json!({ "kind": "access_token", "subject": id.as_str() }), "subject", "invalid_subject"),
         (json!({ "kind": "access_token", "subject": "client:web" }), "subject", "invalid_subject"),
         (json!({ "kind": "access_token", "subject": "car:" }), "subject", "invalid_subject"),
@@ -147,7 +156,9 @@ async fn what_cannot_be_minted_is_named() {
     ] {
         assert!(refused_fields(ask(body.clone()).await).await.contains(&(field.into(), code.into())), "{body}");
     }
-    let car = json!({ "kind": "personal_token", "subject": "car:42" });
+    let wrong = json!({ "kind": "personal_token", "password": "not the password" });
+    problem(ask(wrong).await, StatusCode::FORBIDDEN, "wrong_password").await;
+    let car = json!({ "kind": "personal_token", "subject": "car:42", "password": PASSWORD });
     let why = problem(ask(car).await, StatusCode::FORBIDDEN, "subject_refused").await;
     assert_eq!(why["detail"], "You may not speak for car:42.");
     assert!(list(&server, &own).await.is_empty());
@@ -156,6 +167,79 @@ async fn what_cannot_be_minted_is_named() {
     assert_eq!(claims(&text(&long["token"]))["exp"], claims(&own)["exp"]);
     let form = text(&long["token"]);
     assert_eq!(server.status_of_me(&form).await, 200);
+}
+
+/// Whoever was handed one token does not use up what its owner may mint, however the chain goes.
+#[tokio::test]
+async fn there_is_an_end_to_what_is_made_from_one_token() {
+    let server = Server::start().await;
+    let (_, own) = server.newcomer("ann").await;
+    let bots = exchange(&server.url, &own, &[]).await;
+    let mut children = Vec::new();
+    for _ in 0..50 {
+        children.push(exchange(&server.url, &bots, &[]).await);
+    }
+    for child in &children {
+        exchange(&server.url, child, &[]).await;
+    }
+    for token in [&bots, &children[0]] {
+        let why = oauth_error(ask(&server.url, token, &[]).await, 400, "invalid_request").await;
+        assert!(why.contains("made from this one"), "{why}");
+    }
+    let another = exchange(&server.url, &own, &[]).await;
+    exchange(&server.url, &another, &[]).await;
+}
+
+/// What is over is forgotten, and ends with nothing: of one account there can be very much of it.
+#[tokio::test]
+async fn what_is_over_is_no_row_for_long() {
+    let server = Server::start().await;
+    let (id, own) = server.newcomer("ann").await;
+    exchange(&server.url, &own, &[]).await;
+    personal(&server, &own, json!({ "expires_in": 60 })).await;
+    let rows = async || {
+        let database = Database::connect(crate::database::url(server.directory())).await.unwrap();
+        let rows = database.query_all_raw(Statement::from_string(
+            database.get_database_backend(),
+            "SELECT CASE WHEN ended_at IS NULL THEN 'open' ELSE 'ended' END FROM mapae_session WHERE minted IS NOT NULL",
+        ));
+        let rows = rows.await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect::<Vec<_>>()
+    };
+    server.clock.advance(900 + 300 + 301);
+    assert_eq!(rows().await, ["open", "open"]);
+    server.mapae.administer(&id, crate::server::disable(true), By::System).await.unwrap();
+    assert_eq!(rows().await, ["open", "open"], "what no verifier takes any more is not ended");
+    let beside = server.another_process().await;
+    let _background = beside.watch().await.unwrap();
+    for _ in 0..200 {
+        if rows().await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{:?}", rows().await);
+}
+
+/// Verifiers read the whole feed, so there is an end to what may come into it.
+#[tokio::test]
+async fn there_is_an_end_to_what_everybody_mints() {
+    let server = Server::start().await;
+    let (id, own) = server.newcomer("ann").await;
+    exchange(&server.url, &own, &[]).await;
+    let database = Database::connect(crate::database::url(server.directory())).await.unwrap();
+    // Of somebody else, whom nobody asks.
+    let copies = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) \
+         INSERT INTO mapae_session (id, user_id, client_id, scopes, created_at, expires_at, access_expires_at, \
+         generation, minted, depth, audience, actor) SELECT 'copy-' || i, user_id, client_id, scopes, created_at, \
+         expires_at, access_expires_at, 0, minted, 1, audience, actor FROM mapae_session, n WHERE minted IS NOT NULL";
+    let (_, bob) = server.newcomer("bob").await;
+    database.execute_unprepared(copies).await.unwrap();
+    let why = oauth_error(ask(&server.url, &bob, &[]).await, 400, "invalid_request").await;
+    assert!(why.contains("on this server"), "{why}");
+    assert_eq!(server.mapae.minted_tokens(Some(&id)).await.unwrap().len(), 1_000);
+    database.execute_unprepared("DELETE FROM mapae_session WHERE id = 'copy-2'").await.unwrap();
+    exchange(&server.url, &bob, &[]).await;
 }
 
 /// One of everything is one row; nobody fills the table.

@@ -133,12 +133,15 @@ impl From<MintError> for OAuthError {
         let code = match &error {
             MintError::Narrow(NarrowError::Scope) => "invalid_scope",
             MintError::Narrow(NarrowError::Audience) => "invalid_target",
-            MintError::Narrow(NarrowError::ChainTooLong | NarrowError::Over | NarrowError::Subject)
+            MintError::Narrow(
+                NarrowError::ChainTooLong | NarrowError::Over | NarrowError::NewSubject | NarrowError::Subject,
+            )
             | MintError::Token(_)
             | MintError::ClientToken
             | MintError::Delegated
             | MintError::MayNotSpeak(_)
-            | MintError::TooMany
+            | MintError::TooMany(_)
+            | MintError::Change(_)
             | MintError::TooLong(_) => "invalid_request",
             MintError::Issue(_) => return TokenError::from(error).into(),
         };

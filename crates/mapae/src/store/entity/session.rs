@@ -26,6 +26,10 @@ pub struct Model {
     /// What was minted; empty for a sign-in, and then so is everything below.
     pub minted: Option<String>,
     pub parent_id: Option<String>,
+    /// Of the access token that it was minted from.
+    pub parent_jti: Option<String>,
+    /// Of a personal access token: the sign-in that it was made in.
+    pub made_in_id: Option<String>,
     pub depth: Option<i64>,
     /// The thing that it speaks for; empty for its account.
     pub subject: Option<String>,

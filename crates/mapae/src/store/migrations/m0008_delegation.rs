@@ -8,7 +8,10 @@ enum MapaeSession {
     Table,
     Minted,
     ParentId,
+    ParentJti,
+    MadeInId,
     Depth,
+    ExpiresAt,
     Subject,
     Audience,
     Actor,
@@ -24,6 +27,17 @@ pub(super) fn statements(backend: DbBackend) -> Vec<Statement> {
             .name("mapae_session_parent_id_idx")
             .table(MapaeSession::Table)
             .col(MapaeSession::ParentId)
+            .to_owned(),
+        Index::create()
+            .name("mapae_session_made_in_id_idx")
+            .table(MapaeSession::Table)
+            .col(MapaeSession::MadeInId)
+            .to_owned(),
+        Index::create()
+            .name("mapae_session_minted_expires_at_idx")
+            .table(MapaeSession::Table)
+            .col(MapaeSession::Minted)
+            .col(MapaeSession::ExpiresAt)
             .to_owned(),
         Index::create()
             .name("mapae_session_subject_idx")
@@ -42,10 +56,12 @@ pub(super) fn statements(backend: DbBackend) -> Vec<Statement> {
 }
 
 /// One statement for each: SQLite adds one column at a time.
-fn columns() -> [TableAlterStatement; 9] {
+fn columns() -> [TableAlterStatement; 11] {
     [
         ColumnDef::new(MapaeSession::Minted).text().to_owned(),
         ColumnDef::new(MapaeSession::ParentId).text().to_owned(),
+        ColumnDef::new(MapaeSession::ParentJti).text().to_owned(),
+        ColumnDef::new(MapaeSession::MadeInId).text().to_owned(),
         ColumnDef::new(MapaeSession::Depth).big_integer().to_owned(),
         ColumnDef::new(MapaeSession::Subject).text().to_owned(),
         ColumnDef::new(MapaeSession::Audience).text().to_owned(),
