@@ -12,6 +12,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// How long a place that somebody signed in from is known.
 pub const KNOWN_FOR: TimeDelta = TimeDelta::days(30);
 
+/// How far the clocks of nodes may be apart: what a counter says beyond that was written by a clock that was wrong.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(1);
+
 /// Bound into every counter's id, so that the key could serve another use without confusion.
 const LABEL: &[u8] = b"mapae/v1/counter";
 
@@ -194,9 +197,10 @@ impl Counter {
         self.known_until.is_some_and(|until| now < until)
     }
 
-    /// The counter's time, whatever a clock that was set back has made of it.
+    /// The counter's time. One that is further ahead than can be was written before the clock was set back, and says
+    /// nothing of now.
     fn time(&self, limit: Limit, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.clear_at.clamp(now, now + limit.most())
+        if self.clear_at > now + limit.most() + CLOCKS_APART { now } else { self.clear_at.max(now) }
     }
 
     /// How long it is until there may be one more failure; `None` if there may be one now.
