@@ -4,6 +4,7 @@
 pub mod testing;
 
 use std::error::Error;
+use std::net::SocketAddr;
 
 use axum::Router;
 use mapae::domain::{Rng, SystemRng};
@@ -61,5 +62,5 @@ pub async fn serve(app: Router) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await;
     let listener = listener.map_err(|error| format!("127.0.0.1:{port}: {error}; PORT sets another port"))?;
     println!("http://{0}  docs: http://{0}/docs", listener.local_addr()?);
-    Ok(axum::serve(listener, app).await?)
+    Ok(axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?)
 }

@@ -8,6 +8,7 @@ use aide::generate::GenContext;
 use aide::openapi::{OpenApi, Operation};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::LOCATION;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -23,7 +24,7 @@ use super::body::{is_json, read_bytes};
 use super::error::{self, ApiError, ErrorCode, FieldProblem};
 use super::form::PasswordRequestForm;
 use super::style::{ErrorStyle, on_error};
-use super::{docs, openapi};
+use super::{docs, openapi, sent_from};
 use crate::domain::ScopeSet;
 use crate::service::user_store::StoredUser;
 use crate::service::{Mapae, TokenResponse};
@@ -171,14 +172,17 @@ impl std::fmt::Debug for Token {
 }
 
 /// The tutorials' `/token`, ready to be mounted: `post(login::<User>)`. It takes the OAuth2 password form.
+/// Serve with `into_make_service_with_connect_info::<SocketAddr>()`, or nobody is known by the network he comes from.
 ///
 /// # Errors
 /// [`ErrorCode::IncorrectCredentials`] above all.
 pub async fn login<U: StoredUser>(
     State(mapae): State<Mapae<U>>,
+    parts: Parts,
     form: PasswordRequestForm,
 ) -> Result<Json<Token>, ApiError> {
-    Ok(Json(mapae.sign_in(&form.username, &form.password, &form.scope).await?.into()))
+    let sender = sent_from::sender_on_any_route(&parts, mapae.service());
+    Ok(Json(mapae.sign_in_from(&form.username, &form.password, &form.scope, &sender).await?.into()))
 }
 
 impl From<TokenResponse> for Token {

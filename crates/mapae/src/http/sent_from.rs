@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName};
+use ipnet::IpNet;
 
 use super::client_ip::ClientIp;
 use super::cookies;
@@ -44,10 +45,19 @@ pub(super) fn source(extensions: &Extensions) -> Source {
 /// From where a request comes to a route that may be the application's own, where nobody has told it yet.
 pub(super) fn of_any_route(parts: &Parts, service: &Service) -> Source {
     let told: Option<Source> = parts.extensions.get().copied();
-    told.unwrap_or_else(|| {
-        let client = ClientIp::of(&parts.headers, &parts.extensions, &service.settings().http.trusted_proxies);
-        Source { address: client.map(|ClientIp(address)| address), request_id: None }
-    })
+    told.unwrap_or_else(|| peer(parts, &service.settings().http.trusted_proxies))
+}
+
+/// Who signs in on a route that may be the application's own; a service without tables trusts no proxy.
+pub(super) fn sender_on_any_route(parts: &Parts, service: Option<&Service>) -> Sender {
+    let trusted = service.map_or(&[][..], |service| &service.settings().http.trusted_proxies);
+    let source = parts.extensions.get().copied().unwrap_or_else(|| peer(parts, trusted));
+    Sender { source, ..SentFrom::of(&parts.headers, &parts.extensions).0 }
+}
+
+fn peer(parts: &Parts, trusted: &[IpNet]) -> Source {
+    let client = ClientIp::of(&parts.headers, &parts.extensions, trusted);
+    Source { address: client.map(|ClientIp(address)| address), request_id: None }
 }
 
 /// [`Source`] as a handler's argument.
