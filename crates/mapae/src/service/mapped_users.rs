@@ -8,7 +8,7 @@ use mapae_verify::Scopes;
 
 use super::accounts::{AccountError, AdminChange, ChangeError, FieldError, NewAccount, administered};
 use super::directory::{Abilities, Account, Directory, Found};
-use super::{Service, StartError};
+use super::{Service, StartError, keys};
 use crate::domain::audit::{Actor, Entry, Event};
 use crate::domain::secret::WrapUse;
 use crate::domain::{EmailAddress, MasterKey, Rng, User, UserId, UserMapping, UserName};
@@ -46,6 +46,7 @@ impl MappedUsers {
         rng: &dyn Rng,
     ) -> Result<Self, StartError> {
         let mut tx = store.begin().await?;
+        keys::lock(&mut tx, master).await?;
         let secret = match tx.data_key(KEY).await? {
             Some(wrapped) => {
                 master.unwrap(WrapUse::Fingerprint, KEY, &wrapped).map_err(|_| StartError::WrongMasterKey)?.to_vec()

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 pub(super) use queue::Permit;
 use queue::Queue;
 
-use super::StartError;
+use super::{StartError, keys};
 use crate::domain::ids::IdSource;
 use crate::domain::secret::WrapUse;
 use crate::domain::throttle::{Attempt, Counted, Full, Network, Share, Subject, ThrottleKey};
@@ -23,7 +23,7 @@ use crate::settings::ThrottleSettings;
 use crate::store::{Store, StoreError, now_utc};
 
 /// The name of the key among the data keys.
-const KEY: &str = "throttle";
+pub(super) const KEY: &str = "throttle";
 
 /// Whose password or typed secret is about to be tried.
 #[derive(Clone, Copy, Debug)]
@@ -141,13 +141,20 @@ impl Throttle {
 /// The key, made if it is missing.
 async fn data_key(store: &Store, master: &MasterKey, rng: &dyn Rng) -> Result<ThrottleKey, StartError> {
     let mut tx = store.begin().await?;
+    keys::lock(&mut tx, master).await?;
     if let Some(wrapped) = tx.data_key(KEY).await? {
         let key = master.unwrap(WrapUse::Throttle, KEY, &wrapped).map_err(|_| StartError::WrongMasterKey)?;
         return Ok(ThrottleKey::new(&key));
     }
+    let (wrapped, key) = new_key(master, rng);
+    tx.insert_data_key(KEY, wrapped).await?;
+    tx.commit().await?;
+    Ok(key)
+}
+
+/// A new key, wrapped and as it is used.
+pub(super) fn new_key(master: &MasterKey, rng: &dyn Rng) -> (Vec<u8>, ThrottleKey) {
     let mut key = Zeroizing::new([0; 32]);
     rng.fill(key.as_mut());
-    tx.insert_data_key(KEY, master.wrap(rng, WrapUse::Throttle, KEY, key.as_ref())).await?;
-    tx.commit().await?;
-    Ok(ThrottleKey::new(key.as_ref()))
+    (master.wrap(rng, WrapUse::Throttle, KEY, key.as_ref()), ThrottleKey::new(key.as_ref()))
 }

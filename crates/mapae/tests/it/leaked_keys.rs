@@ -88,8 +88,12 @@ async fn a_leaked_master_key_is_worth_nothing_any_more() {
     let kids: Vec<String> = server.mapae.list_keys().await.unwrap().into_iter().map(|key| key.kid).collect();
     let command = server.another_process().await;
     let new_key = mapae::domain::MasterKey::new(NEW.to_vec()).unwrap();
+    let made_at = async |name| server.mapae.store().data_key(name).await.unwrap().unwrap().created_at;
+    let (counters_before, check_before) = (made_at("throttle").await, made_at("check").await);
     let done = command.rotate_master_key(new_key, true, By::System).await.unwrap();
     assert_eq!(done.ended, 2);
+    assert!(made_at("throttle").await > counters_before, "nobody forges device tokens, or names counters");
+    assert_eq!(made_at("check").await, check_before, "wrapped anew");
 
     // A server that was not given the new key accepts and issues nothing.
     until("the server follows", async || server.status_of_me(&tokens.access).await == 401).await;

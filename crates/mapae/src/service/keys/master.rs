@@ -12,7 +12,7 @@ use crate::domain::audit::{Actor, Entry, Event};
 use crate::domain::refresh_token::RefreshKey;
 use crate::domain::secret::WrapUse;
 use crate::domain::{EndReason, MasterKey, Rng};
-use crate::service::By;
+use crate::service::{By, throttle};
 use crate::settings::Signing;
 use crate::store::{NewRevocation, Sessions, Store, StoreError, Tx};
 
@@ -106,7 +106,7 @@ pub(super) async fn check(tx: &mut Tx, master: &MasterKey, rng: &dyn Rng) -> Res
 ///
 /// # Errors
 /// [`StartError::WrongMasterKey`].
-pub(super) async fn lock(tx: &mut Tx, master: &MasterKey) -> Result<(), StartError> {
+pub(in crate::service) async fn lock(tx: &mut Tx, master: &MasterKey) -> Result<(), StartError> {
     let row = tx.lock_data_key(CHECK).await?.ok_or(StartError::WrongMasterKey)?;
     master.unwrap(WrapUse::Check, CHECK, &row.wrapped).map_err(|_| StartError::WrongMasterKey)?;
     Ok(())
@@ -181,6 +181,7 @@ impl Service {
     async fn replace_leaked(&self, tx: &mut Tx, new: &MasterKey, by: &Actor) -> Result<usize, StartError> {
         let rng = self.0.keys.rng.as_ref();
         tx.replace_data_key(REFRESH, new_refresh_key(new, rng)).await?;
+        tx.replace_data_key(throttle::KEY, throttle::new_key(new, rng).0).await?;
         for key in tx.signing_keys().await? {
             self.revoke_in(tx, &key.kid).await?;
         }

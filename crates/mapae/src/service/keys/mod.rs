@@ -24,6 +24,7 @@ pub use change::{ImportKeyError, RevokeKeyError, RotateError};
 use load::{Loaded, Pairs};
 use make::Keeper;
 use master::Root;
+pub(super) use master::lock;
 pub use master::{MasterRotation, RotateMasterError};
 
 /// How long others may keep a copy of the public keys, in seconds.
