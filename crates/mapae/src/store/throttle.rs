@@ -11,6 +11,9 @@ use super::entity::throttle::{self, Column, Entity};
 use super::{StoreError, Tx};
 use crate::domain::throttle::{Counter, CounterId, Counters};
 
+/// As many expired counters are removed in one transaction, so that nobody waits long for it.
+pub(super) const COUNTERS_AT_ONCE: usize = 1_000;
+
 impl Tx {
     /// The counters of these names, which nobody else changes until this transaction ends; with a fresh one for each
     /// that is not there yet.
@@ -22,15 +25,18 @@ impl Tx {
             return Ok(Counters::new());
         }
         let mut counters = self.lock_counters(ids).await?;
-        let missing: BTreeSet<_> = ids.iter().filter(|id| !counters.contains_key(*id)).copied().collect();
-        if !missing.is_empty() {
+        // Ends: it only goes round when another node has removed a row just now.
+        loop {
+            let missing: BTreeSet<_> = ids.iter().filter(|id| !counters.contains_key(*id)).copied().collect();
+            if missing.is_empty() {
+                return Ok(counters);
+            }
             // A row that is not there cannot be locked, so another node could count on it too.
             let fresh = Counter::new(self.now());
             let rows = missing.iter().map(|id| to_row(*id, &fresh));
             Entity::insert_many(rows).on_conflict_do_nothing().exec_without_returning(&self.inner).await?;
             counters.extend(self.lock_counters(&missing).await?);
         }
-        Ok(counters)
     }
 
     /// In the order of their names, as every transaction does: so none waits for another that waits for it.
@@ -49,6 +55,9 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn set_counters(&mut self, counters: &Counters) -> Result<(), StoreError> {
+        if counters.is_empty() {
+            return Ok(());
+        }
         let rows = counters.iter().map(|(id, counter)| to_row(*id, counter));
         let replace = OnConflict::column(Column::Counter)
             .update_columns([Column::ClearAt, Column::KnownUntil, Column::ExpiresAt])
@@ -57,9 +66,29 @@ impl Tx {
         Ok(())
     }
 
-    pub(super) async fn remove_counters_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
-        Entity::delete_many().filter(Column::ExpiresAt.lt(time)).exec(&self.inner).await?;
+    /// Removes counters that [`Self::counters`] read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn remove_counters(&mut self, ids: &BTreeSet<CounterId>) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let which = Column::Counter.is_in(ids.iter().map(|id| id.0.to_vec()));
+        Entity::delete_many().filter(which).exec(&self.inner).await?;
         Ok(())
+    }
+
+    /// Removes some of the counters that expired before then; how many.
+    pub(super) async fn remove_counters_expired_before(&mut self, time: DateTime<Utc>) -> Result<usize, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::ExpiresAt.lt(time))
+            .order_by_asc(Column::Counter)
+            .limit(COUNTERS_AT_ONCE as u64);
+        let rows = rows.lock_exclusive().all(&self.inner).await?;
+        let ids: BTreeSet<_> = rows.into_iter().map(|row| Ok(to_counter(row)?.0)).collect::<Result<_, StoreError>>()?;
+        self.remove_counters(&ids).await?;
+        Ok(ids.len())
     }
 }
 

@@ -12,6 +12,7 @@ use super::engine::Turn;
 use super::entity::invalidation::{self, Column, Entity};
 use super::node_clock::monotonic_millis;
 use super::seen::Seen;
+use super::throttle::COUNTERS_AT_ONCE;
 use super::{Change, Store, StoreError};
 
 /// A look that takes longer has lost its connection.
@@ -111,10 +112,25 @@ impl Store {
             tx.remove_sessions_expired_before(now - chrono::TimeDelta::days(1)).await?;
             tx.remove_tickets_expired_before(now).await?;
             tx.remove_revocations_expired_before(now).await?;
-            tx.remove_counters_expired_before(now).await?;
             tx.commit().await?;
         }
+        self.remove_counters_expired_before(now).await?;
         self.load_revoked_tokens().await
+    }
+
+    /// In several transactions, between which sign-ins are counted.
+    async fn remove_counters_expired_before(&self, time: chrono::DateTime<chrono::Utc>) -> Result<(), StoreError> {
+        loop {
+            let mut tx = self.begin().await?;
+            if !tx.try_turn(Turn::Tidying).await? {
+                return Ok(());
+            }
+            let removed = tx.remove_counters_expired_before(time).await?;
+            tx.commit().await?;
+            if removed < COUNTERS_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -340,11 +340,12 @@ impl Queue {
         before.extend(tx.counters(&common).await?);
         let mut counters = before.clone();
         let outcomes = change(&mut counters, forgiven, attempts, now);
+        let over: BTreeSet<_> =
+            counters.extract_if(|_, counter| counter.expires_at() <= now).map(|(id, _)| id).collect();
         counters.retain(|id, counter| before.get(id) != Some(counter));
-        if !counters.is_empty() {
-            tx.set_counters(&counters).await?;
-            tx.commit().await?;
-        }
+        tx.remove_counters(&over).await?;
+        tx.set_counters(&counters).await?;
+        tx.commit().await?;
         Ok(outcomes)
     }
 }
