@@ -198,7 +198,7 @@ impl Queue {
         let (answer, answered) = oneshot::channel();
         self.enqueue(Waiting { attempt, answer });
         // It is always answered, unless the process ends.
-        let counted = answered.await.map_err(|_| StoreError::foreign("attempts are not counted any more"))?;
+        let counted = answered.await.map_err(|_| not_counted())?;
         Ok(Permit { counted: Some(counted?), place })
     }
 
@@ -257,11 +257,22 @@ impl Queue {
                 if let Err(error) = self.apply(&forgiven, &[]).await {
                     tracing::warn!(%error, "attempts that were right could not be taken back: they count as failed");
                 }
-                for one in waiting {
+                let mut waiting = waiting.into_iter();
+                while let Some(one) = waiting.next() {
+                    if one.answer.is_closed() {
+                        continue;
+                    }
                     match self.apply(&[], std::slice::from_ref(&one.attempt)).await {
                         Ok(outcomes) => self.answer(std::iter::once(one).zip(outcomes)),
                         // Nobody waits any more: nobody needs to know.
-                        Err(error) => _ = one.answer.send(Err(error.into())),
+                        Err(error @ StoreError::Conflict(_)) => _ = one.answer.send(Err(error.into())),
+                        Err(error) => {
+                            // The others would only wait for the same.
+                            for other in waiting.by_ref() {
+                                _ = other.answer.send(Err(not_counted().into()));
+                            }
+                            _ = one.answer.send(Err(error.into()));
+                        }
                     }
                 }
             }
@@ -348,6 +359,10 @@ impl Queue {
         tx.commit().await?;
         Ok(outcomes)
     }
+}
+
+fn not_counted() -> StoreError {
+    StoreError::foreign("attempts cannot be counted")
 }
 
 /// Lets the next attempt start anew what a panic has ended.
