@@ -82,6 +82,8 @@ pub enum Counted<'a> {
     Secrets(Network),
     /// A device that has signed this subject in.
     Device(Subject<'a>, [u8; 16]),
+    /// All devices that have signed this subject in.
+    Devices(Subject<'a>),
     /// The password that a signed-in person repeats.
     Session(&'a str),
 }
@@ -135,6 +137,10 @@ impl ThrottleKey {
                 context.update(b"d");
                 update_subject(&mut context, subject);
                 context.update(&device);
+            }
+            Counted::Devices(subject) => {
+                context.update(b"e");
+                update_subject(&mut context, subject);
             }
             Counted::Session(id) => {
                 context.update(b"s");

@@ -121,6 +121,8 @@ fn everything_that_is_counted_has_a_name_of_its_own() {
         Counted::Secrets(one),
         Counted::Device(ann, [1; 16]),
         Counted::Device(ann, [2; 16]),
+        Counted::Devices(ann),
+        Counted::Devices(client),
         Counted::Session("ann"),
     ];
     let names: std::collections::HashSet<_> = all.map(|counted| key.counter(counted)).into_iter().collect();

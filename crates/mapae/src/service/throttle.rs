@@ -98,7 +98,11 @@ impl Throttle {
         // Where addresses are not told, everybody comes from the same place, and so nobody is known there.
         let place = network.map(|_| attempt.own.counter);
         match device {
-            Some(device) => attempt.own = self.share(Counted::Device(subject, device), settings),
+            Some(device) => {
+                attempt.own = self.share(Counted::Device(subject, device), settings);
+                // A device is never known itself, so this counts always: whoever had the name before may keep many.
+                attempt.unless_known.push(self.share(Counted::Devices(subject), settings));
+            }
             None => {
                 attempt.unless_known.push(self.share(Counted::Strangers(subject), settings));
                 attempt.unless_known.extend(network.map(|network| self.share(Counted::Network(network), settings)));
@@ -131,7 +135,7 @@ impl Throttle {
     fn share(&self, counted: Counted<'_>, settings: &ThrottleSettings) -> Share {
         let limit = match counted {
             Counted::Place(..) | Counted::Device(..) | Counted::Session(_) => settings.place,
-            Counted::Strangers(_) => settings.account,
+            Counted::Strangers(_) | Counted::Devices(_) => settings.account,
             Counted::Network(_) | Counted::Secrets(_) => settings.network,
         };
         Share { counter: self.key.counter(counted), limit }
