@@ -93,8 +93,15 @@ impl Service {
         }
         let permit = permit?;
         let found = match claimant {
-            Claimant::Login(login, _) => self.found_by_login(login).await?,
-            Claimant::Account(principal) => self.found_by_id(&principal.user.id).await?,
+            Claimant::Login(login, _) => self.found_by_login(login).await,
+            Claimant::Account(principal) => self.found_by_id(&principal.user.id).await,
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                permit.unused();
+                return Err(error.into());
+            }
         };
         let may_sign_in = found.as_ref().is_some_and(|found| !found.user.disabled);
         let stored = found.as_ref().map(|found| &found.hash);

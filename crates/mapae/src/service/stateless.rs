@@ -165,7 +165,13 @@ impl<U: StoredUser> Stateless<U> {
         // How the table compares names is its own business.
         let name = &folded(login.trim());
         let permit = inner.throttle.guess(Guess::SignIn { name, sender }).await.map_err(CredentialError::from)?;
-        let user = inner.users.by_login(login).await.map_err(IssueError::from)?;
+        let user = match inner.users.by_login(login).await {
+            Ok(user) => user,
+            Err(error) => {
+                permit.unused();
+                return Err(IssueError::from(error).into());
+            }
+        };
         let stored = user.as_ref().map(|user| &user.hash);
         let verdict = match inner.passwords.check(stored, true, &password).await {
             Ok(verdict) => verdict,
