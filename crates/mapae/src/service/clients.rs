@@ -89,30 +89,6 @@ impl Service {
     /// [`TokenError::InvalidClient`] if it is unknown or did not prove to be it, [`TokenError::Throttled`] if that was
     /// tried too often.
     pub async fn authenticate_client(&self, auth: &ClientAuth, source: Source) -> Result<Client, TokenError> {
-        let client = self.prove_client(auth, source).await;
-        match client {
-            Err(TokenError::InvalidClient) => self.note_refused_client(auth, source, "wrong-secret").await,
-            Err(TokenError::Throttled { .. }) => self.note_refused_client(auth, source, "throttled").await,
-            Ok(_) | Err(_) => {}
-        }
-        client
-    }
-
-    /// Writes down that somebody was not the client. What is no client's id is not kept: people paste anything there.
-    async fn note_refused_client(&self, auth: &ClientAuth, source: Source, reason: &str) {
-        let known = match ClientId::parse(&auth.id) {
-            Some(id) => self.store().cached_client(&id).await.ok().flatten(),
-            None => None,
-        };
-        let entry = Entry::new(Event::ClientRefused, &Actor::new(Who::Anonymous, source));
-        self.note(match known {
-            Some(known) => entry.client(&known.client.id).detail("reason", reason),
-            None => entry.detail("reason", "no-such-client"),
-        })
-        .await;
-    }
-
-    async fn prove_client(&self, auth: &ClientAuth, source: Source) -> Result<Client, TokenError> {
         if auth.id == FIRST_PARTY_CLIENT_ID && auth.secrets.is_empty() {
             return Ok(self.built_in_client());
         }
@@ -120,18 +96,25 @@ impl Service {
             Some(id) => self.store().cached_client(&id).await?,
             None => None,
         };
+        let by = &Actor::new(Who::Anonymous, source);
         let Some(registered) = registered else {
-            self.wrong_secret(source).await?;
+            // What is no client's id is not kept: people paste anything there.
+            let refused = || Entry::new(Event::ClientRefused, by);
+            self.wrong_secret_of(source, refused).await?;
+            self.note(refused().detail("reason", "no-such-client")).await;
             return Err(TokenError::InvalidClient);
         };
         let proven = match (registered.client.client_type, &registered.secret_hash) {
-            (ClientType::Public, _) => auth.secrets.is_empty(),
-            (ClientType::Confidential, Some(stored)) => {
-                self.is_one_right(&auth.id, stored, &auth.secrets, source).await?
-            }
-            (ClientType::Confidential, None) => false,
+            (ClientType::Public, _) if auth.secrets.is_empty() => true,
+            (ClientType::Confidential, Some(stored)) => self.is_one_right(&auth.id, stored, &auth.secrets, by).await?,
+            (ClientType::Public, _) | (ClientType::Confidential, None) => self.is_none_right(&auth.id, by).await?,
         };
-        if proven { Ok(registered.client.clone()) } else { Err(TokenError::InvalidClient) }
+        if proven {
+            return Ok(registered.client.clone());
+        }
+        let refused = Entry::new(Event::ClientRefused, by).client(&auth.id);
+        self.note(refused.detail("reason", "wrong-secret")).await;
+        Err(TokenError::InvalidClient)
     }
 
     async fn is_one_right(
@@ -139,19 +122,21 @@ impl Service {
         id: &str,
         stored: &str,
         given: &[SecretText],
-        source: Source,
+        by: &Actor,
     ) -> Result<bool, CredentialError> {
-        let mut is_tried = false;
         for secret in given {
             match client_secret::compare(stored, secret) {
                 Comparison::Fast(true) => return Ok(true),
-                Comparison::Fast(false) => is_tried = true,
-                Comparison::Slow => return self.check_typed_secret(id, stored, given, source).await,
+                Comparison::Fast(false) => {}
+                Comparison::Slow => return self.check_typed_secret(id, stored, given, by).await,
             }
         }
-        if is_tried {
-            self.wrong_secret(source).await?;
-        }
+        self.is_none_right(id, by).await
+    }
+
+    /// Counts what was wrong without a hash, a missing secret too.
+    pub(super) async fn is_none_right(&self, id: &str, by: &Actor) -> Result<bool, CredentialError> {
+        self.wrong_secret_of(by.source(), || Entry::new(Event::ClientRefused, by).client(id)).await?;
         Ok(false)
     }
 

@@ -55,7 +55,7 @@ pub enum CredentialError {
 impl From<ThrottleError> for CredentialError {
     fn from(error: ThrottleError) -> Self {
         match error {
-            ThrottleError::Throttled { retry_after } => Self::Throttled { retry_after },
+            ThrottleError::Throttled { retry_after, .. } => Self::Throttled { retry_after },
             ThrottleError::Store(error) => Self::Store(error),
         }
     }
@@ -88,10 +88,7 @@ impl Service {
             }
             Claimant::Account(principal) => (self.0.throttle.guess(Guess::Session(&principal.session.id)).await, None),
         };
-        if let Err(ThrottleError::Throttled { .. }) = permit {
-            self.note(Entry::new(event, &by).maybe_user(user).detail("reason", "throttled")).await;
-        }
-        let permit = permit?;
+        let permit = self.unless_throttled(permit, || Entry::new(event, &by).maybe_user(user)).await?;
         let found = match claimant {
             Claimant::Login(login, _) => self.found_by_login(login).await,
             Claimant::Account(principal) => self.found_by_id(&principal.user.id).await,
@@ -148,15 +145,17 @@ impl Service {
         id: &str,
         stored: &str,
         given: &[SecretText],
-        source: Source,
+        by: &Actor,
     ) -> Result<bool, CredentialError> {
+        let refused = || Entry::new(Event::ClientRefused, by).client(id);
         let given: Vec<_> = given.iter().filter_map(self::given).collect();
         if given.is_empty() {
-            return Ok(false);
+            return self.is_none_right(id, by).await;
         }
         let stored = HashText::new(stored.to_owned());
         // In whatever ways it can be read, it is one secret that was sent.
-        let permit = self.0.throttle.guess(Guess::Client { id, source }).await?;
+        let permit = self.0.throttle.guess(Guess::Client { id, source: by.source() }).await;
+        let permit = self.unless_throttled(permit, refused).await?;
         for secret in &given {
             match self.0.passwords.check(Some(&stored), true, secret).await {
                 Ok(Verdict::Accepted { .. }) => {
@@ -179,6 +178,29 @@ impl Service {
     /// [`CredentialError::Throttled`] if there were too many from there.
     pub(super) async fn wrong_secret(&self, source: Source) -> Result<(), CredentialError> {
         Ok(self.0.throttle.wrong_secret(source).await?)
+    }
+
+    /// As [`Self::wrong_secret`], where each refusal is written down as this.
+    pub(super) async fn wrong_secret_of(
+        &self,
+        source: Source,
+        refused: impl FnOnce() -> Entry,
+    ) -> Result<(), CredentialError> {
+        let counted = self.0.throttle.wrong_secret(source).await;
+        self.unless_throttled(counted, refused).await
+    }
+
+    /// Writes down what may not be tried now: once, and not again until it may, or a flood of requests that cost their
+    /// sender nothing would fill the disk.
+    async fn unless_throttled<T>(
+        &self,
+        counted: Result<T, ThrottleError>,
+        refused: impl FnOnce() -> Entry,
+    ) -> Result<T, CredentialError> {
+        if let Err(ThrottleError::Throttled { is_news: true, .. }) = counted {
+            self.note(refused().detail("reason", "throttled")).await;
+        }
+        Ok(counted?)
     }
 
     /// Replaces a weak or deprecated hash, once, and never over a change that somebody else made meanwhile.

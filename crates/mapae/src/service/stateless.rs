@@ -161,7 +161,10 @@ impl<U: StoredUser> Stateless<U> {
         sender: &Sender,
     ) -> Result<TokenResponse, SignInError> {
         let inner = &*self.0;
-        let Some(password) = super::credentials::given(password) else { return Err(SignInError::Refused) };
+        let Some(password) = super::credentials::given(password) else {
+            inner.throttle.wrong_secret(sender.source).await.map_err(CredentialError::from)?;
+            return Err(SignInError::Refused);
+        };
         // How the table compares names is its own business.
         let name = &folded(login.trim());
         let permit = inner.throttle.guess(Guess::SignIn { name, sender }).await.map_err(CredentialError::from)?;

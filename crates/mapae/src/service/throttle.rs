@@ -7,6 +7,7 @@
 mod queue;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mapae_verify::Clock;
 use zeroize::Zeroizing;
@@ -17,7 +18,7 @@ use queue::Queue;
 use super::{StartError, keys};
 use crate::domain::ids::IdSource;
 use crate::domain::secret::WrapUse;
-use crate::domain::throttle::{Attempt, Counted, Full, Network, Share, Subject, ThrottleKey};
+use crate::domain::throttle::{Attempt, Counted, Network, Share, Subject, ThrottleKey};
 use crate::domain::{MasterKey, Rng, SecretText, Sender, Source};
 use crate::settings::ThrottleSettings;
 use crate::store::{Store, StoreError, now_utc};
@@ -40,15 +41,13 @@ pub(super) enum Guess<'a> {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ThrottleError {
     #[error("too many failed attempts")]
-    Throttled { retry_after: u32 },
+    Throttled {
+        retry_after: u32,
+        /// Nobody was told of it before, for as long as it lasts: what goes into the audit trail.
+        is_news: bool,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl From<Full> for ThrottleError {
-    fn from(full: Full) -> Self {
-        Self::Throttled { retry_after: full.retry_after() }
-    }
 }
 
 /// Counts attempts and says which may be made.
@@ -57,6 +56,8 @@ pub(super) struct Throttle {
     key: ThrottleKey,
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
+    /// That it does not know from where somebody signs in.
+    has_warned: AtomicBool,
 }
 
 impl Throttle {
@@ -70,7 +71,7 @@ impl Throttle {
     ) -> Result<Self, StartError> {
         let key = data_key(store, master, rng).await?;
         let queue = Queue::new(Some(store.clone()), Arc::clone(&clock));
-        Ok(Self { settings, key, clock, queue })
+        Ok(Self { settings, key, clock, queue, has_warned: AtomicBool::default() })
     }
 
     /// With counters in this process alone.
@@ -78,7 +79,8 @@ impl Throttle {
         let mut bytes = Zeroizing::new([0; 32]);
         rng.fill(bytes.as_mut());
         let queue = Queue::new(None, Arc::clone(&clock));
-        Self { settings, key: ThrottleKey::new(bytes.as_ref()), clock, queue }
+        let key = ThrottleKey::new(bytes.as_ref());
+        Self { settings, key, clock, queue, has_warned: AtomicBool::default() }
     }
 
     /// Counts an attempt at something that can be guessed.
@@ -94,6 +96,13 @@ impl Throttle {
             }
         };
         let network = source.address.map(Network::from);
+        if network.is_none() && matches!(guess, Guess::SignIn { .. }) && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "a sign-in came from an unknown address, so networks are not told apart: serve with \
+                 `into_make_service_with_connect_info::<SocketAddr>()`, or pass the address to `sign_in_from`"
+            );
+        }
         let mut attempt = self.alone(Counted::Place(subject, network), settings);
         // Where addresses are not told, everybody comes from the same place, and so nobody is known there.
         let place = network.map(|_| attempt.own.counter);

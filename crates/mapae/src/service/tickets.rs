@@ -94,14 +94,14 @@ impl Service {
         };
         if let Err(refused) = record.check(self.now()) {
             if refused == TicketRefused::Used {
-                self.note_reused_ticket(&record, source).await;
+                self.note_reused_ticket(&record, source).await?;
             }
             return Err(refused.into());
         }
         let mut tx = self.store().begin().await?;
         if !tx.use_ticket(&record.hash).await? {
             drop(tx);
-            self.note_reused_ticket(&record, source).await;
+            self.note_reused_ticket(&record, source).await?;
             return Err(TicketRefused::Used.into());
         }
         tx.commit().await?;
@@ -109,7 +109,8 @@ impl Service {
     }
 
     /// A ticket stands in an address, so somebody may have found it in a log.
-    async fn note_reused_ticket(&self, record: &TicketRecord, source: Source) {
+    async fn note_reused_ticket(&self, record: &TicketRecord, source: Source) -> Result<(), CredentialError> {
+        self.wrong_secret(source).await?;
         let claims = &record.claims;
         let entry = Entry::new(Event::TicketReused, &Actor::new(Who::Anonymous, source));
         let entry = entry.maybe_user(claims.sub.as_user().and_then(UserId::new).as_ref());
@@ -118,6 +119,7 @@ impl Service {
             None => entry,
         })
         .await;
+        Ok(())
     }
 }
 

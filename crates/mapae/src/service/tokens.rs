@@ -150,7 +150,10 @@ impl Service {
     ) -> Result<(Tx, Proven), CredentialError> {
         let by = Actor::new(Who::Anonymous, sender.source).by_client(client.id.as_str());
         let Some(password) = credentials::given(password) else {
-            self.note(Entry::new(Event::SignInRefused, &by).detail("reason", "password-too-long")).await;
+            // It costs no hash, so it is not counted as a password, but neither is it free.
+            let refused = || Entry::new(Event::SignInRefused, &by);
+            self.wrong_secret_of(sender.source, refused).await?;
+            self.note(refused().detail("reason", "password-too-long")).await;
             return Err(CredentialError::Refused);
         };
         let mut proven = self.check_password(Claimant::Login(login, sender), &password, by).await?;

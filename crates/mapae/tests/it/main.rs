@@ -74,6 +74,7 @@ mod streams;
 mod taken_away;
 mod test_app;
 mod throttle;
+mod throttle_bounds;
 mod throttle_flood;
 mod ticket_races;
 mod tickets;

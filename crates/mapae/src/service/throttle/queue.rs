@@ -21,6 +21,8 @@ const MOST_AT_ONCE: usize = 128;
 const MOST_WAITING: usize = 256;
 /// What is taken back waits so long for an attempt that takes it along into its transaction.
 const LINGER: Duration = Duration::from_millis(50);
+/// Of so many full counters it is remembered that somebody was told.
+const MOST_TOLD: usize = 4_096;
 /// Counters in memory are looked through for forgiven ones when there are so many more.
 const MEMORY_STEP: usize = 4_096;
 
@@ -43,6 +45,8 @@ struct State {
     memory: Counters,
     /// How many counters in memory make a look through them worthwhile.
     memory_full: usize,
+    /// Full counters of which somebody was told, and until when that is no news.
+    told: HashMap<CounterId, DateTime<Utc>>,
 }
 
 struct Waiting {
@@ -156,6 +160,20 @@ impl State {
     fn next_batch(&mut self) -> (Vec<Taken>, Vec<Waiting>) {
         let (taken, waiting) = (self.forgiven.len().min(MOST_AT_ONCE), self.attempts.len().min(MOST_AT_ONCE));
         (self.forgiven.drain(..taken).collect(), self.attempts.drain(..waiting).collect())
+    }
+
+    /// Whether it is news that these are full: once for each, until it takes one again. Of more than so many, none is.
+    fn is_news(&mut self, full: &Full, now: DateTime<Utc>) -> bool {
+        if self.told.len() >= MOST_TOLD {
+            self.told.retain(|_, until| now < *until);
+        }
+        let news: Vec<_> =
+            full.counters.iter().filter(|counter| self.told.get(counter).is_none_or(|until| *until <= now)).collect();
+        if news.is_empty() || self.told.len() >= MOST_TOLD {
+            return false;
+        }
+        self.told.extend(news.into_iter().map(|counter| (*counter, now + full.wait)));
+        true
     }
 
     /// Whether room on this counter is about to be made.
@@ -304,12 +322,23 @@ impl Queue {
                 answers.push((waiting.answer, Err(full)));
             }
         }
+        let now = now_utc(self.clock.as_ref());
+        let answers: Vec<_> = answers
+            .into_iter()
+            .map(|(answer, outcome)| {
+                let outcome = outcome.map_err(|full: Full| ThrottleError::Throttled {
+                    retry_after: full.retry_after(),
+                    is_news: state.is_news(&full, now),
+                });
+                (answer, outcome)
+            })
+            .collect();
         // What nobody takes is over at once, and asks for the state.
         drop(state);
         for (answer, outcome) in answers {
             let counted = outcome.map(|counting| Counted { counting, queue: Arc::clone(self), is_over: false });
             // Whoever has gone away leaves a failure.
-            let _ = answer.send(counted.map_err(ThrottleError::from));
+            let _ = answer.send(counted);
         }
     }
 
