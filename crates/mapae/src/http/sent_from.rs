@@ -49,6 +49,7 @@ pub(super) fn of_any_route(parts: &Parts, service: &Service) -> Source {
 }
 
 /// Who signs in on a route that may be the application's own; a service without tables trusts no proxy.
+#[cfg(feature = "openapi")]
 pub(super) fn sender_on_any_route(parts: &Parts, service: Option<&Service>) -> Sender {
     let trusted = service.map_or(&[][..], |service| &service.settings().http.trusted_proxies);
     let source = parts.extensions.get().copied().unwrap_or_else(|| peer(parts, trusted));
