@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Once;
 
-use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::filter::{dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+use crate::secrets::WholeLog;
 
 thread_local! {
     static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
@@ -45,13 +47,21 @@ impl Write for Log {
 
 /// Everything that this thread logs, down to `trace`; the server of a single-threaded test runs on it.
 pub(crate) fn capture() -> (Log, Capturing) {
+    install();
+    CAPTURED.set(Some(Vec::new()));
+    (Log, Capturing)
+}
+
+/// The one subscriber: what this thread captures, and everything of ours for [`WholeLog`].
+pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let wanted = dynamic_filter_fn(|_, _| CAPTURED.with_borrow(Option::is_some));
-        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Log).with_filter(wanted);
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
+        let captured = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Log).with_filter(wanted);
+        let ours = filter_fn(|metadata| metadata.target().starts_with("mapae"));
+        let whole = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| WholeLog).with_filter(ours);
+        let registry = tracing_subscriber::registry().with(captured).with(whole);
+        tracing::subscriber::set_global_default(registry).unwrap();
         tracing::callsite::rebuild_interest_cache();
     });
-    CAPTURED.set(Some(Vec::new()));
-    (Log, Capturing)
 }

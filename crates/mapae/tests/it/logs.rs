@@ -11,6 +11,7 @@ use crate::server::{PASSWORD, Server, header};
 async fn no_password_token_key_or_address_is_ever_logged() {
     let (log, _guard) = capture();
     let server = Server::start().await;
+    server.said.password_is_typed_anywhere();
     let admin = server.administrator().await;
     let (address, new_password) = ("very.private@personal.example", "seven purple elephants dancing");
     let account = json!({ "username": "ann", "email": address, "full_name": "Ann Secretname", "password": PASSWORD });

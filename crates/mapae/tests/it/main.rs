@@ -62,6 +62,7 @@ mod refusal_timing;
 mod renewal;
 mod require;
 mod schema;
+mod secrets;
 mod server;
 mod sessions;
 mod shared_secret;

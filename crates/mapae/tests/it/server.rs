@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use mapae::domain::{BaseUrl, MasterKey, UserId};
 use mapae::service::accounts::{AdminChange, NewAccount};
 use mapae::service::{Background, By, StartError};
@@ -17,6 +18,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::database::{self, Directory};
+use crate::secrets::{self, Said};
 
 /// A password that passes the policy.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -34,11 +36,16 @@ pub(crate) struct Server {
     directory: Arc<Directory>,
     _background: Background,
     serving: tokio::task::JoinHandle<()>,
+    pub(crate) said: Arc<Said>,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.serving.abort();
+        // A test that fails already says enough.
+        if !std::thread::panicking() {
+            self.said.check(self.directory.path());
+        }
     }
 }
 
@@ -58,15 +65,16 @@ impl Server {
     }
 
     async fn start_in(directory: Arc<Directory>, clock: ManualClock, settings: impl FnOnce(&str) -> Settings) -> Self {
+        let said = Said::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let settings = settings(&url);
         let mapae = open(directory.path(), settings.clone(), &clock).await.unwrap();
         let background = mapae.watch().await.unwrap();
-        let app = http::app(mapae.clone());
+        let app = http::app(mapae.clone()).layer(from_fn_with_state(Arc::clone(&said), secrets::listen));
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, client: Client::new(), clock, settings, mapae, directory, _background: background, serving }
+        Self { url, client: Client::new(), clock, settings, mapae, directory, _background: background, serving, said }
     }
 
     /// Ends this process, in effect, and starts another on the same directory: same issuer, another port.
