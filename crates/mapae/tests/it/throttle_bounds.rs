@@ -142,8 +142,7 @@ async fn right_passwords_leave_no_counters() {
         server.sign_up(name).await;
         assert_eq!(status(&server, HOME, name, PASSWORD).await, 200);
     }
-    let url = format!("sqlite://{}", server.directory().join("mapae.db").display());
-    let database = Database::connect(url).await.unwrap();
+    let database = Database::connect(crate::database::url(server.directory())).await.unwrap();
     let count = Statement::from_string(database.get_database_backend(), "SELECT COUNT(*) FROM mapae_throttle");
     let row = database.query_one_raw(count).await.unwrap().unwrap();
     assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 2, "the place where each is known");
