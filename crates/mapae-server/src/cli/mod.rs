@@ -15,9 +15,9 @@ pub(crate) use audit::{AuditCommand, AuditFilter, AuditTail};
 pub(crate) use client::{ClientAdd, ClientCommand, ClientRemove, ClientRotate, ClientShow, SecretSource};
 pub(crate) use key::{KeyCommand, KeyExport, KeyFormat, KeyImport, KeyRevoke, KeyRotate, SecretCommand, SecretRotate};
 pub(crate) use password::{PasswordCommand, PasswordHash};
-pub(crate) use session::{SessionCommand, SessionEnd, SessionList};
+pub(crate) use session::{OfAccount, SessionCommand, SessionEnd};
 pub(crate) use settings::SettingFlags;
-pub(crate) use token::{TokenCommand, TokenInspect, TokenList, TokenMint, TokenRevoke};
+pub(crate) use token::{TokenCommand, TokenInspect, TokenMint, TokenRevoke};
 pub(crate) use transfer::{ImportFormat, UserImport};
 
 /// The whole command line.

@@ -8,7 +8,7 @@ use super::Output;
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionCommand {
     /// List the open sessions of an account, or everybody's.
-    List(SessionList),
+    List(OfAccount),
     /// End sessions: nothing of them is accepted any more.
     #[command(after_help = "Examples:
   mapae session end 0198c0de-0000-7000-8000-000000000001
@@ -18,9 +18,9 @@ pub(crate) enum SessionCommand {
     End(SessionEnd),
 }
 
-/// `mapae session list`
+/// `mapae session list` and `mapae token list`
 #[derive(Args, Debug)]
-pub(crate) struct SessionList {
+pub(crate) struct OfAccount {
     /// Only of this account: user name, e-mail address or id
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,

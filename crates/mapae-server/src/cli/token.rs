@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Output, UserName};
+use super::{OfAccount, Output, UserName};
 
 /// `mapae token …`
 #[derive(Debug, Subcommand)]
@@ -16,7 +16,7 @@ pub(crate) enum TokenCommand {
   mapae token mint ada --personal --scope items --label deploy --expires-in 7776000")]
     Mint(TokenMint),
     /// List the tokens that were minted from others, or as personal ones, and are still good.
-    List(TokenList),
+    List(OfAccount),
     /// Revoke such a token, or all that speak for a thing.
     #[command(after_help = "Examples:
   mapae token revoke 0198c0de-0000-7000-8000-000000000001
@@ -54,16 +54,6 @@ pub(crate) struct TokenMint {
     /// What to call it in lists
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// `mapae token list`
-#[derive(Args, Debug)]
-pub(crate) struct TokenList {
-    /// Only of this account: user name, e-mail address or id
-    #[arg(long, value_name = "USER")]
-    pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::session::owner;
 use super::{Failure, print, print_json, sentence};
-use crate::cli::{TokenList, TokenMint, TokenRevoke};
+use crate::cli::{OfAccount, TokenMint, TokenRevoke};
 
 /// Whether more is asked for than an ordinary access token of the account.
 pub(super) fn is_asked_for(arguments: &TokenMint) -> bool {
@@ -42,7 +42,7 @@ pub(super) async fn mint(
     print(&format!("{}\n", token.expose()))
 }
 
-pub(super) async fn list(mapae: &Mapae, arguments: TokenList) -> Result<(), Failure> {
+pub(super) async fn list(mapae: &Mapae, arguments: OfAccount) -> Result<(), Failure> {
     let user = match arguments.user {
         Some(user) => Some(owner(mapae, user).await?),
         None => None,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::user::find;
 use super::{Failure, print, print_json, sentence};
-use crate::cli::{SessionCommand, SessionEnd, SessionList, UserName};
+use crate::cli::{OfAccount, SessionCommand, SessionEnd, UserName};
 
 pub(super) async fn run(mapae: &Mapae, by: By<'_>, command: SessionCommand) -> Result<(), Failure> {
     match command {
@@ -17,7 +17,7 @@ pub(super) async fn run(mapae: &Mapae, by: By<'_>, command: SessionCommand) -> R
     }
 }
 
-async fn list(mapae: &Mapae, arguments: SessionList) -> Result<(), Failure> {
+async fn list(mapae: &Mapae, arguments: OfAccount) -> Result<(), Failure> {
     let user = match arguments.user {
         Some(user) => Some(owner(mapae, user).await?),
         None => None,

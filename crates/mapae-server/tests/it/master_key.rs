@@ -201,6 +201,11 @@ fn a_key_that_is_given_is_printed_or_written_to_a_file() {
     assert_eq!(with(written.trim(), &["key", "list"]).status, Some(0));
     let same = with(written.trim(), &["secret", "rotate", "--new-key-file", "next"]);
     assert!(same.status == Some(1) && same.stderr.contains("is the old one"), "{same:?}");
+    // Nothing is done with a key that the next start would refuse.
+    fs::write(&file, "a".repeat(40)).expect("written");
+    let weak = with(written.trim(), &["secret", "rotate", "--new-key-file", "next"]);
+    assert!(weak.status == Some(1) && weak.stderr.contains("it repeats very few characters"), "{weak:?}");
+    assert_eq!(with(written.trim(), &["key", "list"]).status, Some(0));
     fs::write(&file, OTHER_KEY).expect("written");
     done(&with(written.trim(), &["secret", "rotate", "--new-key-file", "next"]));
     assert_eq!(with(OTHER_KEY, &["key", "list"]).status, Some(0));

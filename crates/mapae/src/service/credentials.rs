@@ -103,11 +103,7 @@ impl Service {
         let may_sign_in = found.as_ref().is_some_and(|found| !found.user.disabled);
         let stored = found.as_ref().map(|found| &found.hash);
         let verdict = self.0.passwords.check(stored, may_sign_in, password).await;
-        match verdict {
-            Ok(Verdict::Accepted { .. }) => permit.accepted().await,
-            Ok(Verdict::Refused) => drop(permit),
-            Err(PoolBusy) => permit.unused(),
-        }
+        permit.settle(&verdict).await;
         match (verdict?, found) {
             (Verdict::Accepted { needs_rehash }, Some(Found { user, hash, .. })) => {
                 let by = by.known_as(&user.id);

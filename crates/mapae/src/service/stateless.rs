@@ -176,16 +176,10 @@ impl<U: StoredUser> Stateless<U> {
             }
         };
         let stored = user.as_ref().map(|user| &user.hash);
-        let verdict = match inner.passwords.check(stored, true, &password).await {
-            Ok(verdict) => verdict,
-            Err(busy) => {
-                permit.unused();
-                return Err(busy.into());
-            }
-        };
-        match (verdict, user) {
+        let verdict = inner.passwords.check(stored, true, &password).await;
+        permit.settle(&verdict).await;
+        match (verdict?, user) {
             (Verdict::Accepted { .. }, Some(user)) => {
-                permit.accepted().await;
                 let user: Arc<U> = row(&user).ok_or(IssueError::NoSuchUser)?;
                 Ok(self.issue(&user, requested).map_err(IssueError::from)?)
             }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mapae::domain::Source;
 use mapae::domain::audit::{Actor, Direction, Entry, Event, Filter, Record, Who};
+use mapae::domain::{KeyState, Source};
 use mapae::service::By;
 use mapae::{Mapae, Service};
 use reqwest::{Response, StatusCode};
@@ -266,4 +266,17 @@ async fn old_rows_are_removed_and_the_rest_stays() {
     let server = server.restart_with(|settings| settings.audit_retention_days = 9).await;
     until_there_are(&server.mapae, 1).await;
     assert_eq!(events(&trail(&server.mapae).await), ["user.signed-up"]);
+}
+
+#[tokio::test]
+async fn the_key_that_takes_over_from_a_revoked_one_is_told_of() {
+    let server = Server::start().await;
+    let keys = server.mapae.list_keys().await.unwrap();
+    let kid = |state| keys.iter().find(|key| key.state == state).unwrap().kid.clone();
+    let (active, next) = (kid(KeyState::Active), kid(KeyState::Next));
+    server.mapae.revoke_key(&active, By::System).await.unwrap();
+    let rows = trail(&server.mapae).await;
+    assert_eq!(events(&rows), ["key.rotated", "key.revoked"]);
+    let subjects: Vec<_> = rows.iter().map(|row| row.subject.clone().unwrap()).collect();
+    assert_eq!(subjects, [format!("key:{next}"), format!("key:{active}")]);
 }

@@ -134,7 +134,7 @@ async fn run(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Err
 }
 
 /// Past the harness, which swallows what tests print.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "note: {text}");
 }
 

@@ -98,6 +98,8 @@ async fn a_leaked_master_key_is_worth_nothing_any_more() {
     // A server that was not given the new key accepts and issues nothing.
     until("the server follows", async || server.status_of_me(&tokens.access).await == 401).await;
     until("its keys are gone", async || server.mapae.verifier().keys().load().is_empty()).await;
+    let published = server.get("/.well-known/jwks.json").send().await.unwrap().text().await.unwrap();
+    assert_eq!(published, r#"{"keys":[]}"#);
     let form = [("username", "ann"), ("password", crate::server::PASSWORD)];
     let answer = server.post("/token").form(&form).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

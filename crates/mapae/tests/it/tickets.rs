@@ -1,12 +1,16 @@
 //! Single-use tickets, which stand for an access token where no header can be sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use mapae::domain::Source;
 use mapae::service::By;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::captured_log::capture;
@@ -68,6 +72,28 @@ async fn a_ticket_opens_one_connection() {
     let mut events = live.events(&format!("/events?ticket={second}"), None).await;
     assert_eq!(&events.chunk().await.unwrap().unwrap()[..], b"data: 0\n\n");
     refused(&live, &second, USED).await;
+}
+
+/// Sixty-four at once, in two processes: one gets in.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_uses_at_once_one_succeeds() {
+    let (server, _live, token) = start().await;
+    let ticket = ticket(&server, &token).await;
+    let processes = [server.mapae.clone(), server.another_process().await];
+    let barrier = Arc::new(Barrier::new(64));
+    let mut uses = JoinSet::new();
+    for number in 0..64 {
+        let (mapae, ticket, barrier) = (processes[number % 2].clone(), ticket.clone(), Arc::clone(&barrier));
+        uses.spawn(async move {
+            barrier.wait().await;
+            mapae.redeem_ticket(&ticket, Source::default()).await.map(|principal| principal.user.id.clone())
+        });
+    }
+    let (good, used): (Vec<_>, Vec<_>) = uses.join_all().await.into_iter().partition(Result::is_ok);
+    assert_eq!((good.len(), used.len()), (1, 63));
+    for refused in used {
+        assert_eq!(refused.unwrap_err().to_string(), USED);
+    }
 }
 
 /// However many extractors a handler has.

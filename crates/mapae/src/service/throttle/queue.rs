@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant};
 
 use super::ThrottleError;
 use crate::domain::throttle::{Attempt, CounterId, Counters, Counting, Forgiven, Full, Share, count, forgive};
+use crate::service::{PoolBusy, Verdict};
 use crate::store::{Store, StoreError, now_utc};
 
 /// As many attempts are counted in one transaction, and as many taken back.
@@ -84,6 +85,15 @@ impl Permit {
     /// Where nothing is counted.
     pub(super) fn free() -> Self {
         Self { counted: None, place: None }
+    }
+
+    /// What came of looking at the secret.
+    pub(in crate::service) async fn settle(self, verdict: &Result<Verdict, PoolBusy>) {
+        match verdict {
+            Ok(Verdict::Accepted { .. }) => self.accepted().await,
+            Ok(Verdict::Refused) => drop(self),
+            Err(PoolBusy) => self.unused(),
+        }
     }
 
     /// The secret was right.
