@@ -11,6 +11,7 @@ use crate::debian::{self, Tool};
 use crate::packages;
 use crate::postgres::{self, Cluster};
 use crate::process::{self, Stopwatch, cargo, line};
+use crate::upgrade;
 
 /// The library, from the top of the repository.
 const LIBRARY: &str = "crates/mapae";
@@ -51,6 +52,8 @@ enum Part {
     Test,
     /// The tests of the library once more, on PostgreSQL
     Postgres,
+    /// The previous release beside this commit on one database, once a release is tagged
+    Upgrade,
 }
 
 impl Part {
@@ -62,6 +65,7 @@ impl Part {
             Self::Doc => "doc",
             Self::Test => "test",
             Self::Postgres => "postgres",
+            Self::Upgrade => "upgrade",
         }
     }
 
@@ -91,6 +95,7 @@ impl Part {
                 tests.envs(variables).args(arguments);
                 return Ok(tests);
             }
+            Self::Upgrade => cargo.args(["xtask", "upgrade"]),
         };
         Ok(cargo)
     }
@@ -129,8 +134,12 @@ fn library_tests() -> Result<PathBuf> {
 /// Runs the parts that were asked for, or all.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let all = Part::value_variants();
-    let parts: Vec<Part> =
+    let mut parts: Vec<Part> =
         all.iter().copied().filter(|part| options.only.is_empty() || options.only.contains(part)).collect();
+    if options.only.is_empty() && upgrade::previous_release()?.is_none() {
+        println!("note: without the part upgrade, since no release is tagged yet");
+        parts.retain(|part| *part != Part::Upgrade);
+    }
     if parts.contains(&Part::Test) {
         setup()?;
     }

@@ -6,6 +6,7 @@ mod debian;
 mod packages;
 mod postgres;
 mod process;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,11 @@ enum Task {
     /// Builds both in release, signs up and in on a fresh server, loads the two in turns with wrk and prints medians
     /// and their ratio. With two cores or more, the servers get one to themselves.
     Bench(bench::Options),
+    /// Run the previous release on PostgreSQL under load while this commit migrates its database and takes over
+    ///
+    /// Builds both, starts two nodes of the previous release, then one of this commit, then replaces the others. Every
+    /// answer must be a success, and sessions from before must go on.
+    Upgrade(upgrade::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +50,7 @@ fn main() -> ExitCode {
         Task::Test(options) => bar::run(&options),
         Task::Setup => bar::setup(),
         Task::Bench(options) => bench::run(&options),
+        Task::Upgrade(options) => upgrade::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
