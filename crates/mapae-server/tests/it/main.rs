@@ -10,6 +10,7 @@ mod config_passwords;
 mod config_refused;
 mod config_secrets;
 mod database;
+mod deploy;
 mod first_start;
 mod help;
 mod inspect;
