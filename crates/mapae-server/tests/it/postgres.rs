@@ -234,6 +234,40 @@ async fn a_node_survives_the_loss_of_its_database() {
     database.drop().await;
 }
 
+/// A backup, or a stand-by that did not have everything, gives out numbers in the log of changes that a node has seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_hears_of_changes_after_its_database_was_set_back() {
+    let Some(database) = OwnDatabase::new("set_back").await else { return };
+    let mut before = database.node();
+    for name in ["ada", "bob"] {
+        sign_up(&before, name).await;
+    }
+    let token = token(&before, "ada").await;
+    before.stop();
+    database.run("DROP DATABASE IF EXISTS set_back_copy WITH (FORCE)").await;
+    database.run("CREATE DATABASE set_back_copy TEMPLATE set_back").await;
+
+    let node = database.node();
+    for verb in ["disable", "enable", "disable", "enable"] {
+        let changed = database.command(&["user", verb, "bob"]);
+        assert_eq!(changed.status, Some(0), "{changed:?}");
+    }
+    until(&node, &token, 200).await;
+    database.run("DROP DATABASE set_back WITH (FORCE)").await;
+    until(&node, &token, 503).await;
+    database.run("CREATE DATABASE set_back TEMPLATE set_back_copy").await;
+    until(&node, &token, 200).await;
+    // Remembered, so that only the log tells.
+    tokio::time::sleep(SEEN).await;
+    assert_eq!(node.status(&Client::new(), "/users/me", &token).await, 200);
+    let disabled = database.command(&["user", "disable", "ada"]);
+    assert_eq!(disabled.status, Some(0), "{disabled:?}");
+    let took = until(&node, &token, 401).await;
+    assert!(took < SEEN, "{took:?}");
+    database.run("DROP DATABASE set_back_copy WITH (FORCE)").await;
+    database.drop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_servers_certificate_is_checked() {
     let Some(database) = OwnDatabase::new("certified").await else { return };

@@ -166,6 +166,10 @@ impl Watcher {
         let inner = &store.0;
         let began = monotonic_millis();
         let was_blind = !store.sees_changes();
+        if was_blind {
+            // The database may be another by now, a stand-by or a backup, which gives out numbers that were seen before.
+            self.seen = Seen::default();
+        }
         store.read_time().await?;
         let version = inner.connections.engine.version(&inner.connections.watch).await?;
         if version.is_none() || self.version != version {
