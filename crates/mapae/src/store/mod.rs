@@ -45,7 +45,7 @@ pub use audit::Stamped;
 use cache::Cache;
 pub use clients::RegisteredClient;
 pub use data_keys::DataKey;
-use engine::{Connections, Turn};
+use engine::{Connections, Limited, Turn};
 pub use error::{OpenError, StoreError};
 pub use import::{Identity, ImportedUser};
 pub use mapped_check::{TableColumn, TableShape};
@@ -104,7 +104,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     connections: Connections,
     /// That of `connections`.
-    read: DatabaseConnection,
+    read: Limited<DatabaseConnection>,
     clock: Arc<dyn Clock>,
     audit_ids: RisingIds,
     cache: Cache,
@@ -261,7 +261,7 @@ pub(crate) fn now_utc(clock: &dyn Clock) -> DateTime<Utc> {
 ///   numbered one transaction at a time, so that they come to sight in the order of their numbers.
 #[must_use = "dropping a transaction undoes it"]
 pub struct Tx {
-    inner: DatabaseTransaction,
+    inner: Limited<DatabaseTransaction>,
     store: Store,
     changes: Vec<Change>,
     revoked: Vec<NewRevocation>,
@@ -272,7 +272,8 @@ impl Tx {
     /// Makes everything in this transaction durable, then drops what changed from this process's caches.
     ///
     /// # Errors
-    /// [`StoreError`] if the database refuses; then nothing of it happened, unless the connection was lost on the way.
+    /// [`StoreError`] if the database refuses; then nothing of it happened, unless the connection was lost on the way or
+    /// no answer came in time.
     pub async fn commit(mut self) -> Result<(), StoreError> {
         self.write_revocations().await?;
         self.write_changes().await?;

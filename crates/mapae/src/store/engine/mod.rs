@@ -1,6 +1,7 @@
 //! What differs between the engines, and only that: connections, locks, and questions that each answers in words of its
 //! own. Everything else in the store is one body of code.
 
+mod limited;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(not(feature = "postgres"))]
@@ -27,9 +28,13 @@ use tokio::task::JoinHandle;
 
 use super::DatabaseOptions;
 use super::error::{OpenError, StoreError};
+pub(super) use limited::Limited;
+use limited::Limits;
 pub(super) use postgres::is_conflict;
 pub(super) use turn::Turn;
 
+/// How long closing connections may take where there is a network on the way.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// On which PostgreSQL tells that the log of changes has new rows.
 const CHANNEL: &str = "mapae_invalidation";
 
@@ -45,10 +50,10 @@ pub(super) enum Engine {
 /// Connections of one process to one database.
 pub(super) struct Connections {
     pub(super) engine: Engine,
-    pub(super) read: DatabaseConnection,
-    pub(super) write: DatabaseConnection,
+    pub(super) read: Limited<DatabaseConnection>,
+    pub(super) write: Limited<DatabaseConnection>,
     /// One connection that only looks for changes: SQLite counts other connections' commits for each connection.
-    pub(super) watch: DatabaseConnection,
+    pub(super) watch: Limited<DatabaseConnection>,
     /// Said at the beginning of each transaction that writes, where connections cannot keep it.
     pub(super) write_limits: Option<Arc<str>>,
     /// Where PostgreSQL tells of changes at once.
@@ -59,15 +64,23 @@ impl Connections {
     /// Closes all of them; on SQLite the last one folds the write-ahead log into the database file.
     pub(super) async fn close(&self) {
         for connection in [&self.watch, &self.read, &self.write] {
-            if let Err(error) = connection.clone().close().await {
-                tracing::warn!(%error, "a database connection did not close cleanly");
+            let closed = connection.pool().close_by_ref();
+            let closed = match self.engine {
+                Engine::Sqlite => Ok(closed.await),
+                // One of which nothing is heard any more does not hold up the end.
+                Engine::Postgres => tokio::time::timeout(CLOSE_TIMEOUT, closed).await,
+            };
+            match closed {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "a database connection did not close cleanly"),
+                Err(_) => tracing::warn!("the database does not answer: its connections were left as they are"),
             }
         }
     }
 
     /// Begins a transaction that writes.
-    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let transaction = self.engine.begin(&self.write).await?;
+    pub(super) async fn begin(&self) -> Result<Limited<DatabaseTransaction>, DbErr> {
+        let transaction = self.write.begin(self.engine.writing()).await?;
         if let Some(limits) = &self.write_limits {
             transaction.execute_unprepared(limits).await?;
         }
@@ -121,7 +134,7 @@ impl Engine {
 
     /// What two connections to one database have in common, and two databases never: the file, or when the server was
     /// started and its number of the database.
-    pub(super) async fn identity(self, db: &DatabaseConnection) -> Result<Option<String>, DbErr> {
+    pub(super) async fn identity<C: ConnectionTrait>(self, db: &C) -> Result<Option<String>, DbErr> {
         let sql = match self {
             Self::Sqlite => "SELECT file FROM pragma_database_list WHERE name = 'main'",
             Self::Postgres => {
@@ -132,11 +145,16 @@ impl Engine {
         db.query_one_raw(self.statement(sql)).await?.map(|row| row.try_get_by_index(0)).transpose()
     }
 
-    /// Begins a transaction that writes. On SQLite it takes the write lock at once, since SQLite refuses to upgrade a
-    /// reader whose snapshot is old.
+    /// Begins a transaction that writes, without any limit.
     pub(super) async fn begin(self, db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+        db.begin_with_options(self.writing()).await
+    }
+
+    /// Options of a transaction that writes. On SQLite it takes the write lock at once, since SQLite refuses to upgrade
+    /// a reader whose snapshot is old.
+    fn writing(self) -> TransactionOptions {
         let sqlite_transaction_mode = (self == Self::Sqlite).then_some(SqliteTransactionMode::Immediate);
-        db.begin_with_options(TransactionOptions { sqlite_transaction_mode, ..Default::default() }).await
+        TransactionOptions { sqlite_transaction_mode, ..Default::default() }
     }
 
     pub(super) const fn backend(self) -> DbBackend {
@@ -176,7 +194,7 @@ impl Engine {
 
     /// A number that moves when another connection has committed; `None` where there is no such number, and only a look
     /// tells.
-    pub(super) async fn version(self, watch: &DatabaseConnection) -> Result<Option<i64>, StoreError> {
+    pub(super) async fn version<C: ConnectionTrait>(self, watch: &C) -> Result<Option<i64>, StoreError> {
         match self {
             Self::Sqlite => {
                 let row = watch.query_one_raw(self.statement("PRAGMA data_version")).await?;
@@ -189,7 +207,7 @@ impl Engine {
     }
 
     /// The time of the database's server, in milliseconds since 1970; `None` where there is no server.
-    pub(super) async fn time(self, watch: &DatabaseConnection) -> Result<Option<i64>, StoreError> {
+    pub(super) async fn time<C: ConnectionTrait>(self, watch: &C) -> Result<Option<i64>, StoreError> {
         match self {
             Self::Sqlite => Ok(None),
             Self::Postgres => {
@@ -201,7 +219,7 @@ impl Engine {
     }
 
     /// Tells other processes, once this transaction commits, that the log of changes has new rows.
-    pub(super) async fn announce(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    pub(super) async fn announce<C: ConnectionTrait>(self, transaction: &C) -> Result<(), DbErr> {
         match self {
             Self::Sqlite => Ok(()),
             Self::Postgres => {
@@ -214,7 +232,7 @@ impl Engine {
 
     /// Asks the engine for a look at its own structures; the problems found. PostgreSQL checks what it reads by itself,
     /// and only names indexes that it cannot use.
-    pub(super) async fn check_integrity(self, db: &DatabaseConnection) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn check_integrity<C: ConnectionTrait>(self, db: &C) -> Result<Vec<String>, StoreError> {
         let first = |row: &QueryResult| row.try_get_by_index::<String>(0);
         match self {
             Self::Sqlite => {

@@ -5,14 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::Notify;
 
-use super::{CHANNEL, Connections, DatabaseOptions, Engine, OpenError};
+use super::{CHANNEL, Connections, DatabaseOptions, Engine, Limited, Limits, OpenError};
 
-/// How long the look for changes waits for its connection; within it one that died is replaced.
-const WATCH_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the look for changes waits for its connection; it is made once more a moment later.
+const WATCH_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection on which the least of all answers takes longer is lost, and replaced.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// One that was given back more recently than this was tested only then.
+const RECENT: Duration = Duration::from_millis(100);
+/// The server's limit on a statement comes first by so much, since it says more.
+const MARGIN: Duration = Duration::from_secs(1);
+/// The listener is asked whether it still hears after so long a silence.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How long the very first connection may take.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that nobody needs are given back after this time.
@@ -53,15 +61,19 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
     };
     let connect = if pooler.is_some() { plain } else { limited };
     let half = options.connections.div_ceil(2).max(1);
+    let held = options.statement_timeout + MARGIN;
+    let limits = Limits { pooled: Some(options.acquire_timeout + held), held: Some(held) };
     let work = || {
-        PgPoolOptions::new()
+        tested()
             .max_connections(half)
             .acquire_timeout(options.acquire_timeout)
             .idle_timeout(IDLE_TIMEOUT)
             .max_lifetime(MAX_LIFETIME)
     };
-    let watch = PgPoolOptions::new().max_connections(1).acquire_timeout(WATCH_ACQUIRE_TIMEOUT);
-    let lazy = |pool: PgPoolOptions, name: &str| orm(pool.connect_lazy_with(connect.clone().application_name(name)));
+    let watch = tested().max_connections(1).acquire_timeout(WATCH_ACQUIRE_TIMEOUT);
+    let lazy = |pool: PgPoolOptions, name: &str| {
+        Limited::new(orm(pool.connect_lazy_with(connect.clone().application_name(name))), limits)
+    };
     Ok(Connections {
         engine: Engine::Postgres,
         read: lazy(work(), "mapae"),
@@ -90,6 +102,27 @@ pub(super) async fn connect_to_read(options: &DatabaseOptions) -> Result<Databas
     };
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(FIRST_TIMEOUT);
     Ok(orm(pool.connect_lazy_with(connect.application_name("mapae import"))))
+}
+
+/// A pool that knows within [`ANSWER_TIMEOUT`] whether a connection is still good. By itself it would wait for the answer
+/// of one that is lost, and its place in the pool with it, for as long as TCP does.
+fn tested() -> PgPoolOptions {
+    PgPoolOptions::new()
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| {
+            Box::pin(async move { Ok(known.idle_for < RECENT || answers(connection).await.is_ok()) })
+        })
+        // What was given up in the middle shows here, before the pool itself waits for it.
+        .after_release(|connection, _| Box::pin(async move { answers(connection).await.map(|()| true) }))
+}
+
+async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    in_time(ANSWER_TIMEOUT, connection.ping()).await
+}
+
+async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let answered = tokio::time::timeout(limit, answer).await;
+    answered.unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into())))
 }
 
 fn parse(options: &DatabaseOptions, url: &str) -> Result<PgConnectOptions, OpenError> {
@@ -166,17 +199,26 @@ impl Listening {
 
     /// Wakes `news` with every change until the connection is lost.
     async fn hear(&self, news: &Notify) -> Result<(), sqlx::Error> {
+        let mut listener = in_time(FIRST_TIMEOUT, self.listener()).await?;
+        // Once at the beginning: what was told before this is found by looking.
+        news.notify_one();
+        loop {
+            match tokio::time::timeout(SILENCE, listener.try_recv()).await {
+                Ok(Ok(Some(_))) => news.notify_one(),
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Err(error)) => return Err(error),
+                // A connection that was lost without a word is as silent as one on which nothing is told.
+                Err(_) => in_time(ANSWER_TIMEOUT, async { listener.execute("SELECT 1").await.map(drop) }).await?,
+            }
+        }
+    }
+
+    async fn listener(&self) -> Result<PgListener, sqlx::Error> {
         let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let pool = pool.acquire_timeout(FIRST_TIMEOUT).connect_with(self.0.clone()).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
-        loop {
-            // Once at the beginning: what was told before this is found by looking.
-            news.notify_one();
-            if listener.try_recv().await?.is_none() {
-                return Ok(());
-            }
-        }
+        Ok(listener)
     }
 }

@@ -1,7 +1,7 @@
 //! How an engine describes a table.
 
 use sea_orm::sea_query::{Expr, Func, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, ExprTrait, Statement};
+use sea_orm::{ConnectionTrait, DbErr, ExprTrait, Statement};
 
 use super::Engine;
 use crate::store::mapped_table::{ColumnType, ColumnTypes};
@@ -23,7 +23,7 @@ const UNIQUE: &str = "
 
 impl Engine {
     /// How the database describes this table; without columns if there is none.
-    pub(in crate::store) async fn table_shape(self, table: &str, db: &DatabaseConnection) -> Result<TableShape, DbErr> {
+    pub(in crate::store) async fn table_shape<C: ConnectionTrait>(self, table: &str, db: &C) -> Result<TableShape, DbErr> {
         match self {
             Self::Sqlite => sqlite(table, db).await,
             Self::Postgres => postgres(table, db).await,
@@ -54,7 +54,7 @@ impl Engine {
     }
 }
 
-async fn sqlite(table: &str, db: &DatabaseConnection) -> Result<TableShape, DbErr> {
+async fn sqlite<C: ConnectionTrait>(table: &str, db: &C) -> Result<TableShape, DbErr> {
     let mut shape = TableShape::default();
     let query = Query::select()
         .columns(["name", "type", "notnull", "dflt_value", "pk"])
@@ -95,7 +95,7 @@ async fn sqlite(table: &str, db: &DatabaseConnection) -> Result<TableShape, DbEr
     Ok(shape)
 }
 
-async fn postgres(table: &str, db: &DatabaseConnection) -> Result<TableShape, DbErr> {
+async fn postgres<C: ConnectionTrait>(table: &str, db: &C) -> Result<TableShape, DbErr> {
     let ask = |sql| Statement::from_sql_and_values(Engine::Postgres.backend(), sql, [table.into()]);
     let mut shape = TableShape::default();
     for row in db.query_all_raw(ask(COLUMNS)).await? {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
-use super::{Connections, DatabaseOptions, Engine, OpenError};
+use super::{Connections, DatabaseOptions, Engine, Limited, Limits, OpenError};
 
 /// How long a statement waits for another process's write, and a request for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,11 +21,12 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
     };
+    let unlimited = |pool| Limited::new(pool, Limits::default());
     Ok(Connections {
         engine: Engine::Sqlite,
-        write: open(options, 1, ours).await?,
-        read: open(options, READERS, ours).await?,
-        watch: open(options, 1, ours).await?,
+        write: open(options, 1, ours).await.map(unlimited)?,
+        read: open(options, READERS, ours).await.map(unlimited)?,
+        watch: open(options, 1, ours).await.map(unlimited)?,
         write_limits: None,
         listening: None,
     })

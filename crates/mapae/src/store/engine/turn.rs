@@ -1,7 +1,7 @@
 //! What only one transaction at a time does, on whatever node.
 
 use aws_lc_rs::digest;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::Engine;
 
@@ -47,7 +47,7 @@ impl Turn<'_> {
 
 impl Engine {
     /// Waits for this turn.
-    pub(in crate::store) async fn take_turn(self, turn: Turn<'_>, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    pub(in crate::store) async fn take_turn<C: ConnectionTrait>(self, turn: Turn<'_>, tx: &C) -> Result<(), DbErr> {
         match self {
             Self::Sqlite => Ok(()),
             Self::Postgres => {
@@ -58,7 +58,7 @@ impl Engine {
     }
 
     /// Takes this turn unless another transaction has it; whether it was taken.
-    pub(in crate::store) async fn try_turn(self, turn: Turn<'_>, tx: &DatabaseTransaction) -> Result<bool, DbErr> {
+    pub(in crate::store) async fn try_turn<C: ConnectionTrait>(self, turn: Turn<'_>, tx: &C) -> Result<bool, DbErr> {
         match self {
             Self::Sqlite => Ok(true),
             Self::Postgres => {
