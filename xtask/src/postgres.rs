@@ -28,6 +28,7 @@ const UNPRIVILEGED: &[&str] = &["postgres", "nobody"];
 /// A running server. It is stopped when this value goes.
 pub(crate) struct Cluster {
     server: Option<Background>,
+    programs: PathBuf,
     port: u16,
     directory: TempDir,
 }
@@ -75,25 +76,27 @@ impl Cluster {
         let log = fs::File::create(directory.path().join("log"))?;
         server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let server = Background::start("PostgreSQL", &mut server)?;
-        let mut cluster = Self { server: Some(server), port, directory };
-        cluster.wait(&programs)?;
+        let mut cluster = Self { server: Some(server), programs, port, directory };
+        cluster.wait()?;
         Ok(cluster)
     }
 
-    /// What the tests are told of it: its URL, to which the name of a database is added, and who vouches for its
-    /// certificate, which names it `localhost`.
-    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+    /// What the tests are told of it: its URL, to which the name of a database is added; who vouches for its
+    /// certificate, which names it `localhost`; and where its programs are, for tests that start and stop one of their
+    /// own.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
         let authority = self.directory.path().join("certificates/ca.pem");
         [
             ("MAPAE_TEST_POSTGRES", format!("postgres://{USER}@127.0.0.1:{}", self.port)),
             ("MAPAE_TEST_POSTGRES_CA", authority.display().to_string()),
+            ("MAPAE_TEST_POSTGRES_PROGRAMS", self.programs.display().to_string()),
         ]
     }
 
-    fn wait(&mut self, programs: &Path) -> Result<()> {
+    fn wait(&mut self) -> Result<()> {
         let stopwatch = Stopwatch::start();
         loop {
-            let mut ready = Command::new(programs.join("pg_isready"));
+            let mut ready = Command::new(self.programs.join("pg_isready"));
             ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
             if ready.status().is_ok_and(|status| status.success()) {
                 return Ok(());

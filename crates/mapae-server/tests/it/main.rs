@@ -11,6 +11,7 @@ mod config_refused;
 mod config_secrets;
 mod database;
 mod deploy;
+mod faults;
 mod first_start;
 mod help;
 mod inspect;

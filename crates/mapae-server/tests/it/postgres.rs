@@ -79,6 +79,12 @@ impl OwnDatabase {
         Home::new().run(arguments, &[&CHEAP[..], &[BASE_URL], &self.variables()].concat())
     }
 
+    /// Makes it empty, as before a backup is restored.
+    pub(crate) async fn empty(&self) {
+        self.run(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        self.run(&format!("CREATE DATABASE {}", self.name)).await;
+    }
+
     pub(crate) async fn drop(self) {
         self.run(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }
@@ -302,7 +308,7 @@ async fn the_servers_certificate_is_checked() {
 }
 
 /// The library that shows a process another time of day, where Debian puts it.
-fn faketime() -> Option<String> {
+pub(crate) fn faketime() -> Option<String> {
     let directories = std::fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok);
     let files = directories.map(|directory| directory.path().join("faketime/libfaketimeMT.so.1"));
     Some(files.into_iter().find(|file| file.exists())?.display().to_string())

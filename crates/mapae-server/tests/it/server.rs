@@ -45,7 +45,12 @@ impl Server {
 
     fn spawn(home: &Home, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], flags].concat();
-        let mut child = home.command(&arguments, variables).spawn().expect("mapae runs");
+        Self::of(home.command(&arguments, variables))
+    }
+
+    /// Starts by this command, and waits until it listens.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("mapae runs");
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (sender, receiver) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
@@ -69,6 +74,11 @@ impl Server {
         };
         let url = format!("http://{}", listening["address"].as_str().expect("an address"));
         Self { child, lines, listening, url }
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Log lines so far.

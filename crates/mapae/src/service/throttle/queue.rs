@@ -22,6 +22,8 @@ const MOST_AT_ONCE: usize = 128;
 const MOST_WAITING: usize = 256;
 /// What is taken back waits so long for an attempt that takes it along into its transaction.
 const LINGER: Duration = Duration::from_millis(50);
+/// A failure that took longer is not tried again at once: the database is gone, and whoever waits has waited enough.
+const SOON: Duration = Duration::from_secs(1);
 /// Of so many full counters it is remembered that somebody was told.
 const MOST_TOLD: usize = 4_096;
 /// Counters in memory are looked through for forgiven ones when there are so many more.
@@ -277,8 +279,19 @@ impl Queue {
         let waiting: Vec<_> = waiting.into_iter().filter(|waiting| !waiting.answer.is_closed()).collect();
         let (forgiven, done): (Vec<_>, Vec<_>) = taken.into_iter().map(|taken| (taken.forgiven, taken.done)).unzip();
         let attempts: Vec<_> = waiting.iter().map(|waiting| waiting.attempt.clone()).collect();
+        let began = Instant::now();
         match self.apply(&forgiven, &attempts).await {
             Ok(outcomes) => self.answer(waiting.into_iter().zip(outcomes)),
+            Err(error) if !matches!(error, StoreError::Conflict(_)) && began.elapsed() > SOON => {
+                tracing::warn!(%error, "attempts could not be counted");
+                for one in waiting {
+                    // As below.
+                    let _ = one.answer.send(Err(not_counted().into()));
+                }
+                // What was right is taken back when the database is there again.
+                let forgiven = forgiven.into_iter().map(|forgiven| Taken { forgiven, done: None });
+                self.state().forgiven.extend(forgiven);
+            }
             Err(error) => {
                 // Perhaps another node's transaction waited for this one: each for itself, then.
                 tracing::warn!(%error, "attempts could not be counted together");

@@ -1,0 +1,438 @@
+//! People who use the service while it fails, and who remember what they were told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::fleet::{Balancer, Fleet, REQUEST_LIMIT, Target, client};
+use super::ledger::{Ledger, Outcome, since};
+use crate::server::{PASSWORD, now};
+
+/// People who act at the same time.
+const PEOPLE: usize = 8;
+/// Between two acts of one of them.
+const PAUSE: Duration = Duration::from_millis(25);
+/// Whoever is disabled or signed out on one node is refused on all others after this time.
+const SEEN: Duration = Duration::from_secs(1);
+/// A refresh whose answer was lost can be repeated for 30 s; this is when that comes into doubt.
+const REPEATABLE: Duration = Duration::from_secs(25);
+
+/// An account that was acknowledged.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    pub(super) name: String,
+    id: String,
+    state: State,
+    pub(super) sessions: Vec<Session>,
+}
+
+impl Account {
+    /// What was ended since then may be back: a backup was restored.
+    pub(super) fn forget_ends_since(&mut self, time: Instant) {
+        let states = self.sessions.iter_mut().map(|session| &mut session.state).chain([&mut self.state]);
+        for state in states.filter(|state| matches!(state, State::Ended(at) if *at >= time)) {
+            *state = State::Unknown;
+        }
+    }
+}
+
+/// A session that was acknowledged.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    access: String,
+    refresh: String,
+    state: State,
+    /// Since when it is unknown whether a refresh was done.
+    in_doubt: Option<Instant>,
+}
+
+/// What is known of an account or a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Live,
+    /// It was acknowledged then that it has ended.
+    Ended(Instant),
+    /// Nobody was told whether it has ended.
+    Unknown,
+}
+
+impl State {
+    /// Whether a request that was sent then must be refused.
+    fn is_over(self, sent: Instant) -> bool {
+        matches!(self, Self::Ended(at) if sent >= at + SEEN)
+    }
+
+    fn after(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Acknowledged => Self::Ended(now()),
+            Outcome::Refused => Self::Live,
+            Outcome::Unavailable | Outcome::CutOff => Self::Unknown,
+        }
+    }
+}
+
+/// A load that runs until it is stopped.
+pub(super) struct Load {
+    people: JoinSet<Vec<Account>>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Load {
+    /// Goes on with these accounts.
+    pub(super) fn start(fleet: &Fleet, ledger: &Arc<Ledger>, accounts: Vec<Account>) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let mut people = JoinSet::new();
+        let mut shares: Vec<Vec<Account>> = (0..PEOPLE).map(|_| Vec::new()).collect();
+        for (number, account) in accounts.into_iter().enumerate() {
+            shares[number % PEOPLE].push(account);
+        }
+        for (number, accounts) in shares.into_iter().enumerate() {
+            let caller = Caller::new(fleet, ledger, number);
+            people.spawn(Person { caller, accounts }.act(Arc::clone(&is_over)));
+        }
+        Self { people, is_over }
+    }
+
+    /// Everybody ends what he does; the accounts.
+    pub(super) async fn stop(mut self) -> Vec<Account> {
+        self.is_over.store(true, Ordering::Relaxed);
+        let mut accounts = Vec::new();
+        while let Some(person) = self.people.join_next().await {
+            accounts.extend(person.expect("nobody panics"));
+        }
+        accounts
+    }
+}
+
+/// Sends requests, and writes down what comes of them.
+pub(super) struct Caller {
+    client: Client,
+    balancer: Balancer,
+    ledger: Arc<Ledger>,
+    admin: String,
+    number: usize,
+    /// Of a sequence that only has to look arbitrary.
+    dice: u64,
+}
+
+impl Caller {
+    pub(super) fn new(fleet: &Fleet, ledger: &Arc<Ledger>, number: usize) -> Self {
+        let (balancer, admin) = (fleet.balancer.clone(), fleet.admin.clone());
+        let dice = 0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1);
+        Self { client: client(), balancer, ledger: Arc::clone(ledger), admin, number, dice }
+    }
+
+    /// A number below `limit`.
+    fn roll(&mut self, limit: usize) -> usize {
+        // xorshift64.
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        self.dice as usize % limit.max(1)
+    }
+
+    /// Sends a request to any node; what came of it, when it was sent, and the body.
+    async fn send(
+        &mut self,
+        what: &'static str,
+        request: impl Fn(&Client, &str) -> RequestBuilder,
+    ) -> (Outcome, Instant, Value) {
+        loop {
+            let number = self.roll(1 << 20);
+            let target = self.balancer.pick(number);
+            if let Some(answered) = self.send_to(&target, what, &request).await {
+                return answered;
+            }
+        }
+    }
+
+    /// As [`Self::send`]; `None` if the request did not reach the node, which a load balancer makes good by another.
+    pub(super) async fn send_to(
+        &mut self,
+        target: &Target,
+        what: &'static str,
+        request: impl Fn(&Client, &str) -> RequestBuilder,
+    ) -> Option<(Outcome, Instant, Value)> {
+        let sent = now();
+        let answer = request(&self.client, &target.url).send().await;
+        let (outcome, body) = match answer {
+            Ok(answer) => {
+                let (status, retry) = (answer.status(), answer.headers().contains_key("retry-after"));
+                match answer.text().await {
+                    Ok(text) => {
+                        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+                        (self.outcome(what, target, (status, retry), &text), body)
+                    }
+                    Err(error) => (self.cut_off(what, target, &error), Value::Null),
+                }
+            }
+            Err(error) if error.is_connect() => {
+                assert!(since(sent) < REQUEST_LIMIT, "{what}: {error:?}");
+                // The others are asked; this one only as long as the load balancer does not know better.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                return None;
+            }
+            Err(error) => (self.cut_off(what, target, &error), Value::Null),
+        };
+        if since(sent) > REQUEST_LIMIT + Duration::from_secs(1) {
+            self.ledger.wrong(format!("{what} on node {} took {:?}", target.node, since(sent)));
+        }
+        self.ledger.note(what, outcome, sent);
+        Some((outcome, sent, body))
+    }
+
+    fn outcome(&self, what: &str, target: &Target, (status, retry): (StatusCode, bool), text: &str) -> Outcome {
+        match status.as_u16() {
+            200..300 => Outcome::Acknowledged,
+            503 if retry => Outcome::Unavailable,
+            400..500 if status != StatusCode::TOO_MANY_REQUESTS => Outcome::Refused,
+            _ => {
+                self.ledger.wrong(format!("{what} on node {} was answered {status}: {text}", target.node));
+                Outcome::Unavailable
+            }
+        }
+    }
+
+    fn cut_off(&self, what: &str, target: &Target, error: &reqwest::Error) -> Outcome {
+        if !self.balancer.was_lost(target) {
+            self.ledger.wrong(format!("{what} on node {} was not answered: {error:?}", target.node));
+        }
+        Outcome::CutOff
+    }
+
+    async fn sign_up(&mut self, name: String) -> Option<Account> {
+        let body = json!({ "username": name, "password": PASSWORD });
+        let (outcome, _, made) =
+            self.send("sign-up", |client, url| client.post(format!("{url}/users/signup")).json(&body)).await;
+        match outcome {
+            Outcome::Acknowledged => {
+                let id = made["id"].as_str().unwrap_or_default().to_owned();
+                Some(Account { name, id, state: State::Live, sessions: Vec::new() })
+            }
+            Outcome::Refused => {
+                self.ledger.wrong(format!("the sign-up of {name} was refused: {made}"));
+                None
+            }
+            // It may have been made; nobody was told so.
+            Outcome::Unavailable | Outcome::CutOff => None,
+        }
+    }
+
+    async fn sign_in(&mut self, account: &mut Account) {
+        let body = json!({ "username": account.name, "password": PASSWORD });
+        let (outcome, _, tokens) =
+            self.send("sign-in", |client, url| client.post(format!("{url}/users/signin")).json(&body)).await;
+        match outcome {
+            Outcome::Acknowledged => {
+                let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
+                let (access, refresh) = (text("access_token"), text("refresh_token"));
+                account.sessions.push(Session { access, refresh, state: State::Live, in_doubt: None });
+            }
+            Outcome::Refused => self.ledger.wrong(format!("{} is lost: {tokens}", account.name)),
+            Outcome::Unavailable | Outcome::CutOff => {}
+        }
+    }
+
+    /// Asks who one is; `None` if there was no answer to that.
+    async fn me(&mut self, session: &Session) -> Option<bool> {
+        let (outcome, sent, body) = self
+            .send("me", |client, url| client.get(format!("{url}/users/me")).bearer_auth(&session.access))
+            .await;
+        self.judge("a token", outcome, sent, session, &body)
+    }
+
+    /// Refreshes; `None` if nobody knows whether.
+    pub(super) async fn refresh(&mut self, session: &mut Session) -> Option<bool> {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "mapae"),
+            ("refresh_token", session.refresh.as_str()),
+        ];
+        let (outcome, sent, tokens) =
+            self.send("refresh", |client, url| client.post(format!("{url}/oauth2/token")).form(&form)).await;
+        if outcome == Outcome::Refused && session.in_doubt.is_some_and(|since_then| since(since_then) > REPEATABLE) {
+            session.state = State::Unknown;
+            self.ledger.too_late();
+            return Some(false);
+        }
+        let judged = self.judge("a refresh token", outcome, sent, session, &tokens);
+        match (judged, outcome) {
+            (Some(true), _) => {
+                let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
+                (session.access, session.refresh) = (text("access_token"), text("refresh_token"));
+                session.in_doubt = None;
+            }
+            (None, _) => session.in_doubt = session.in_doubt.or(Some(sent)),
+            (Some(false), _) => {}
+        }
+        judged
+    }
+
+    /// Whether what was shown is good, and whether that is right.
+    fn judge(&self, what: &str, outcome: Outcome, sent: Instant, session: &Session, body: &Value) -> Option<bool> {
+        match outcome {
+            Outcome::Acknowledged if session.state.is_over(sent) => {
+                self.ledger.wrong(format!("{what} was accepted after its session had ended: {:?}", session.state));
+                Some(true)
+            }
+            Outcome::Acknowledged => Some(true),
+            Outcome::Refused if session.state == State::Live => {
+                self.ledger.wrong(format!("{what} was refused although its session lives: {body}"));
+                Some(false)
+            }
+            Outcome::Refused => Some(false),
+            Outcome::Unavailable | Outcome::CutOff => None,
+        }
+    }
+
+    async fn sign_out(&mut self, session: &mut Session) {
+        let (outcome, _, body) = self
+            .send("sign-out", |client, url| client.post(format!("{url}/users/signout")).bearer_auth(&session.access))
+            .await;
+        if outcome == Outcome::Refused {
+            self.ledger.wrong(format!("a sign-out was refused: {body}"));
+        }
+        session.state = State::after(outcome);
+    }
+
+    async fn disable(&mut self, account: &mut Account) {
+        let (admin, id) = (self.admin.clone(), account.id.clone());
+        let (outcome, _, body) = self
+            .send("disable", |client, url| {
+                let body = json!({ "disabled": true });
+                client.patch(format!("{url}/admin/users/{id}")).bearer_auth(&admin).json(&body)
+            })
+            .await;
+        if outcome == Outcome::Refused {
+            self.ledger.wrong(format!("{} could not be disabled: {body}", account.name));
+        }
+        account.state = State::after(outcome);
+        for session in account.sessions.iter_mut().filter(|session| session.state == State::Live) {
+            session.state = account.state;
+        }
+    }
+}
+
+struct Person {
+    caller: Caller,
+    accounts: Vec<Account>,
+}
+
+impl Person {
+    async fn act(mut self, is_over: Arc<AtomicBool>) -> Vec<Account> {
+        for count in 0.. {
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
+            self.act_once(count).await;
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.accounts
+    }
+
+    async fn act_once(&mut self, count: usize) {
+        let live: Vec<_> = (0..self.accounts.len()).filter(|at| self.accounts[*at].state == State::Live).collect();
+        let what = self.caller.roll(100);
+        if live.is_empty() || what < 12 {
+            let name = format!("p{}n{}c{count}", self.caller.number, self.accounts.len());
+            let made = self.caller.sign_up(name).await;
+            self.accounts.extend(made);
+            return;
+        }
+        let which = live[self.caller.roll(live.len())];
+        let account = &mut self.accounts[which];
+        let live = account.sessions.iter().position(|session| session.state == State::Live);
+        match (what, live) {
+            (12..26, _) | (_, None) => self.caller.sign_in(account).await,
+            (26..50, Some(session)) => _ = self.caller.refresh(&mut account.sessions[session]).await,
+            (50..56, Some(session)) => self.caller.sign_out(&mut account.sessions[session]).await,
+            (56..60, Some(_)) => self.caller.disable(account).await,
+            // Who has ended his session is refused, whomever he asks.
+            (60..75, Some(_)) => self.show_an_ended_one().await,
+            (_, Some(session)) => _ = self.caller.me(&account.sessions[session]).await,
+        }
+    }
+
+    async fn show_an_ended_one(&mut self) {
+        let sessions = self.accounts.iter().flat_map(|account| &account.sessions);
+        let ended: Vec<_> = sessions.filter(|session| session.state.is_over(now())).collect();
+        if ended.is_empty() {
+            return;
+        }
+        // The newest: what is remembered of it is remembered still.
+        let session = (*ended[ended.len() - 1 - self.caller.roll(ended.len().min(3))]).clone();
+        self.caller.me(&session).await;
+    }
+}
+
+/// Checks everything that was acknowledged, when all is well again.
+pub(super) async fn check(fleet: &Fleet, ledger: &Arc<Ledger>, accounts: Vec<Account>) {
+    let listed = fleet.command(&["user", "list", "--json"]);
+    let users: Vec<Value> = serde_json::from_str(&listed.stdout).unwrap_or_else(|_| panic!("{listed:?}"));
+    let users: HashMap<_, _> = users.iter().map(|user| (user["id"].as_str().unwrap_or_default(), user)).collect();
+    for account in &accounts {
+        match (users.get(account.id.as_str()), account.state) {
+            (None, _) => ledger.wrong(format!("the account {} is lost", account.name)),
+            (Some(user), State::Ended(_)) if user["disabled"] != true => {
+                ledger.wrong(format!("{} is not disabled any more", account.name));
+            }
+            (Some(user), State::Live) if user["disabled"] == true => {
+                ledger.wrong(format!("{} is disabled", account.name));
+            }
+            (Some(_), _) => {}
+        }
+    }
+    let mut checks = JoinSet::new();
+    let mut shares: Vec<Vec<Session>> = (0..PEOPLE).map(|_| Vec::new()).collect();
+    let sessions = accounts.into_iter().flat_map(|account| account.sessions);
+    for (number, session) in sessions.filter(|session| session.state != State::Unknown).enumerate() {
+        shares[number % PEOPLE].push(session);
+    }
+    for (number, sessions) in shares.into_iter().enumerate() {
+        let mut caller = Caller::new(fleet, ledger, PEOPLE + number);
+        checks.spawn(async move {
+            for mut session in sessions {
+                let refreshed = caller.refresh(&mut session).await;
+                let shown = caller.me(&session).await;
+                if session.state == State::Live && (refreshed, shown) != (Some(true), Some(true)) {
+                    caller.ledger.wrong(format!("a session cannot go on: {refreshed:?} {shown:?}"));
+                }
+            }
+        });
+    }
+    while let Some(checked) = checks.join_next().await {
+        checked.expect("nobody panics");
+    }
+}
+
+/// How long it takes until somebody can sign in, refresh and be known on every node.
+pub(super) async fn until_well(fleet: &Fleet, ledger: &Arc<Ledger>) -> Duration {
+    let (began, mut caller) = (now(), Caller::new(fleet, ledger, 2 * PEOPLE));
+    for target in fleet.balancer.all() {
+        while !is_well(&mut caller, &target).await {
+            assert!(since(began) < Duration::from_secs(30), "node {} does not recover", target.node);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    since(began)
+}
+
+async fn is_well(caller: &mut Caller, target: &Target) -> bool {
+    let body = json!({ "email": "admin@example.com", "password": PASSWORD });
+    let sign_in = |client: &Client, url: &str| client.post(format!("{url}/users/signin")).json(&body);
+    let Some((Outcome::Acknowledged, _, tokens)) = caller.send_to(target, "probe", sign_in).await else {
+        return false;
+    };
+    let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
+    let (access, refresh) = (text("access_token"), text("refresh_token"));
+    let me = |client: &Client, url: &str| client.get(format!("{url}/users/me")).bearer_auth(&access);
+    let form = [("grant_type", "refresh_token"), ("client_id", "mapae"), ("refresh_token", &refresh)];
+    let refresh = |client: &Client, url: &str| client.post(format!("{url}/oauth2/token")).form(&form);
+    let known = caller.send_to(target, "probe", me).await.is_some_and(|(outcome, ..)| outcome == Outcome::Acknowledged);
+    known && caller.send_to(target, "probe", refresh).await.is_some_and(|(outcome, ..)| outcome == Outcome::Acknowledged)
+}
