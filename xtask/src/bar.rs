@@ -89,7 +89,7 @@ impl Part {
             Self::Test if arguments.is_empty() => cargo.args(["test", "--workspace", "--all-features"]),
             Self::Test => cargo.args(["test", "--workspace", "--all-features", "--"]).args(arguments),
             Self::Postgres => {
-                let mut tests = Command::new(library_tests()?);
+                let mut tests = Command::new(tests_of(LIBRARY)?);
                 tests.current_dir(process::root().join(LIBRARY)).env("MAPAE_TEST_ENGINE", "postgres");
                 let variables = cargo.get_envs().filter_map(|(name, value)| Some((name, value?)));
                 tests.envs(variables).args(arguments);
@@ -113,22 +113,22 @@ pub(crate) fn setup() -> Result<()> {
     packages::ensure("The test suite")
 }
 
-/// The program that the library's tests were built into; built exactly as the part `test` builds it.
-fn library_tests() -> Result<PathBuf> {
+/// The program that the tests of a crate in this directory were built into; built exactly as the part `test` builds it.
+pub(crate) fn tests_of(directory: &str) -> Result<PathBuf> {
     let mut build = cargo();
     build.args(["test", "--workspace", "--all-features", "--test", "it", "--no-run", "--message-format", "json"]);
     let output = build.stderr(Stdio::inherit()).output().context("cargo")?;
     if !output.status.success() {
         bail!("`{}` failed ({})", line(&build), output.status);
     }
-    let library = process::root().join(LIBRARY).join("Cargo.toml");
+    let manifest = process::root().join(directory).join("Cargo.toml");
     let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let built = |message: Value| {
         let is_it =
-            message["manifest_path"].as_str().map(Path::new) == Some(&library) && message["target"]["name"] == "it";
+            message["manifest_path"].as_str().map(Path::new) == Some(&manifest) && message["target"]["name"] == "it";
         message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
     };
-    messages.into_iter().find_map(built).context("cargo built no tests of the library")
+    messages.into_iter().find_map(built).with_context(|| format!("cargo built no tests of {directory}"))
 }
 
 /// Runs the parts that were asked for, or all.

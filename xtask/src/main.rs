@@ -6,6 +6,7 @@ mod debian;
 mod packages;
 mod postgres;
 mod process;
+mod soak;
 mod upgrade;
 
 use std::process::ExitCode;
@@ -43,6 +44,13 @@ enum Task {
     /// Builds both, starts two nodes of the previous release, then one of this commit, then replaces the others. Every
     /// answer must be a success, and sessions from before must go on.
     Upgrade(upgrade::Options),
+    /// Let three nodes under a load go through every fault, each for a minute
+    ///
+    /// Nodes are killed, restarted and have their clocks moved; PostgreSQL is restarted, unreachable, silent and out of disk
+    /// space. Says for each fault what was acknowledged, refused and unavailable, and how long it took until all was well
+    /// again; fails if anything was lost, or anybody let in who should not be. The tests do the same for five seconds
+    /// each.
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +59,7 @@ fn main() -> ExitCode {
         Task::Setup => bar::setup(),
         Task::Bench(options) => bench::run(&options),
         Task::Upgrade(options) => upgrade::run(&options),
+        Task::Soak(options) => soak::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

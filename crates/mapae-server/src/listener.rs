@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::Failure;
 use crate::config::{Listen, reason};
-use accept::{Limits, accept};
+use accept::{Limits, accept, accept_waiting};
 
 /// Takes the address.
 ///
@@ -63,11 +63,13 @@ impl StopSignals {
 /// Serves until a signal; then running requests have `grace` to finish, and new connections are refused. A second
 /// signal ends the wait.
 pub(crate) async fn serve(listener: TcpListener, app: Router, grace: Duration, mut stop: StopSignals) {
-    let connections = GracefulShutdown::new();
+    let (connections, limits) = (GracefulShutdown::new(), Limits::of_this_process());
     tokio::select! {
         () = stop.next() => {}
-        never = accept(&listener, &app, Limits::of_this_process(), &connections) => match never {},
+        never = accept(&listener, &app, limits, &connections) => match never {},
     }
+    // Whoever the system let in already has sent a request, or is about to.
+    accept_waiting(&listener, &app, limits, &connections).await;
     drop(listener);
     tracing::info!(connections = connections.count(), "stopping: running requests finish, new ones are refused");
     tokio::select! {

@@ -84,6 +84,16 @@ pub(super) async fn accept(
     }
 }
 
+/// Accepts the connections that wait in the system's queue at this moment, and serves them.
+pub(super) async fn accept_waiting(listener: &TcpListener, app: &Router, limits: Limits, watched: &GracefulShutdown) {
+    let room = Arc::new(Semaphore::new(limits.connections));
+    while let Ok(permit) = Arc::clone(&room).try_acquire_owned()
+        && let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
+    {
+        spawn(stream, peer, app, limits.head_timeout, watched, permit);
+    }
+}
+
 fn spawn(
     stream: TcpStream,
     peer: SocketAddr,

@@ -21,7 +21,7 @@ use crate::service::accounts::{AccountError, FieldError};
 use crate::service::{AuthenticateError, IssueError, NewPasswordError, SignInError};
 
 /// Seconds after which a busy service is worth asking again.
-const RETRY_SECONDS: u32 = 2;
+pub(super) const RETRY_SECONDS: u32 = 2;
 
 /// One field that cannot be taken, in FastAPI's form.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

@@ -5,10 +5,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::api::{ApiRouter, get_with};
+use super::error::RETRY_SECONDS;
 use crate::{Service, VERSION};
 
 /// A dependency that does not answer within this time is not ready.
@@ -56,12 +59,13 @@ async fn live() -> Json<Live> {
     Json(Live { status: "ok" })
 }
 
-async fn ready(State(service): State<Service>) -> (StatusCode, Json<Ready>) {
+async fn ready(State(service): State<Service>) -> Response {
     let answer = tokio::time::timeout(PATIENCE, service.store().ping()).await;
     if matches!(answer, Ok(Ok(()))) {
-        (StatusCode::OK, Json(Ready { status: "ready", database: "ok" }))
+        Json(Ready { status: "ready", database: "ok" }).into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, Json(Ready { status: "unavailable", database: "unavailable" }))
+        let body = Json(Ready { status: "unavailable", database: "unavailable" });
+        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_SECONDS.to_string())], body).into_response()
     }
 }
 

@@ -48,6 +48,8 @@ impl Around {
     }
 }
 
+/// Below this, errors are those of RFC 6749.
+const STANDARDS: &str = "/oauth2/";
 /// The most of an origin that is logged.
 const MAX_LOGGED_CHARS: usize = 200;
 
@@ -68,10 +70,10 @@ pub(super) async fn around(State(around): State<Around>, mut request: Request, n
     let span = tracing::info_span!("request", request_id = %id);
     span.in_scope(|| note_blocked_origin(service, request.headers()));
     let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
-    let mut response = answered.unwrap_or_else(|_| ApiError::timed_out().into_response());
+    let route = route.as_ref().map_or("-", MatchedPath::as_str);
+    let mut response = answered.unwrap_or_else(|_| timed_out(route));
 
     let took = began.elapsed();
-    let route = route.as_ref().map_or("-", MatchedPath::as_str);
     around.metrics.record(&method, route, response.status(), took);
     span.in_scope(|| log(&method, route, &response, took));
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
@@ -80,6 +82,15 @@ pub(super) async fn around(State(around): State<Around>, mut request: Request, n
     response.headers_mut().insert(NO_SNIFF.0, NO_SNIFF.1);
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// The answer to a request that took too long, in the form of its route.
+fn timed_out(route: &str) -> Response {
+    if route.starts_with(STANDARDS) {
+        OAuthError::timed_out().into_response()
+    } else {
+        ApiError::timed_out().into_response()
+    }
 }
 
 /// One line for each request: refusals and changes at `info`, failures at `error`, mere reads at `debug`.

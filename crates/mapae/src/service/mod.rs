@@ -251,7 +251,8 @@ impl Service {
                 Vec::new()
             })
         });
-        Ok(Background { _store: store, tasks: [keys, priming.await], audit: Some(self.write_audit()) })
+        let (tasks, audit) = ([keys, priming.await], Some(self.write_audit()));
+        Ok(Background { _store: store, tasks, audit, service: self.clone() })
     }
 
     /// The settings that the service runs with.
@@ -313,12 +314,14 @@ pub struct Background {
     _store: WatchGuard,
     tasks: [tokio::task::JoinHandle<()>; 2],
     audit: Option<AuditWriter>,
+    service: Service,
 }
 
 impl Background {
-    /// Stops it, when everything that waited for the audit trail is written. Dropping it writes that too, without
-    /// anybody who waits: the database may be closed by then.
+    /// Stops it, when everything that waited for the audit trail is written, and what is counted of sign-ins. Dropping it
+    /// writes that too, without anybody who waits: the database may be closed by then.
     pub async fn stop(mut self) {
+        self.service.0.throttle.settle().await;
         if let Some(audit) = self.audit.take() {
             audit.stop().await;
         }

@@ -8,6 +8,7 @@ mod queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use mapae_verify::Clock;
 use zeroize::Zeroizing;
@@ -23,6 +24,8 @@ use crate::domain::{MasterKey, Rng, SecretText, Sender, Source};
 use crate::settings::ThrottleSettings;
 use crate::store::{Store, StoreError, now_utc};
 
+/// How long the end of the service waits for what is still to be written.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The name of the key among the data keys.
 pub(super) const KEY: &str = "throttle";
 
@@ -81,6 +84,14 @@ impl Throttle {
         let queue = Queue::new(None, Arc::clone(&clock));
         let key = ThrottleKey::new(bytes.as_ref());
         Self { settings, key, clock, queue, has_warned: AtomicBool::default() }
+    }
+
+    /// Writes what is still to be written: attempts that were right would else stay counted as failed. A database that does
+    /// not answer is not waited for.
+    pub(super) async fn settle(&self) {
+        if tokio::time::timeout(SETTLE_TIMEOUT, self.queue.until_idle()).await.is_err() {
+            tracing::warn!("sign-ins that were right could not be taken back: they count as failed");
+        }
     }
 
     /// Counts an attempt at something that can be guessed.

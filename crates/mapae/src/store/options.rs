@@ -20,13 +20,14 @@ pub struct DatabaseOptions {
     pub statement_timeout: Duration,
     /// How long a statement may wait for a row that another transaction changes.
     pub lock_timeout: Duration,
-    /// How long a transaction may wait for its next statement before the server undoes it, as that of a lost process.
+    /// How long a transaction may wait for its next statement before the server undoes it, as that of a lost process: for
+    /// so long, and no longer than `lock_timeout`, others wait for what it has locked.
     pub idle_in_transaction_timeout: Duration,
 }
 
 impl DatabaseOptions {
     /// The database at this URL, with the defaults: 20 connections; 5 s for a connection, 10 s for a statement, 5 s for
-    /// a row that another changes, 10 s between two statements of a transaction.
+    /// a row that another changes, 3 s between two statements of a transaction.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -35,7 +36,7 @@ impl DatabaseOptions {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),
-            idle_in_transaction_timeout: Duration::from_secs(10),
+            idle_in_transaction_timeout: Duration::from_secs(3),
         }
     }
 

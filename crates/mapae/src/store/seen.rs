@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, Condition};
 use super::entity::invalidation::Column;
 
 /// How long a skipped id is looked for, in milliseconds. Rows of the log are a transaction's last statements, and the
-/// server undoes one that waits for a third of this; then the id never comes.
+/// server undoes one that waits for a tenth of this; then the id never comes.
 const PATIENCE: u64 = 30_000;
 /// More ranges than this are thought of as one: what was seen between them is seen once more, which does no harm.
 const MOST_GAPS: usize = 64;

@@ -53,7 +53,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the log cannot be read now.
     pub async fn watch(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<WatchGuard, StoreError> {
-        let mut watcher = Watcher { seen: Seen::default(), version: None, store: self.clone() };
+        let mut watcher = Watcher { seen: Seen::default(), version: None, has_failed: false, store: self.clone() };
         watcher.look().await?;
         let news = Arc::new(Notify::new());
         let listening = self.0.connections.listen(Arc::clone(&news));
@@ -152,23 +152,29 @@ struct Watcher {
     seen: Seen,
     /// The engine's counter of commits by other connections, if it has one, at the last look.
     version: Option<i64>,
+    /// The last look failed: the database may be another one since.
+    has_failed: bool,
 }
 
 impl Watcher {
     /// Applies what changed since the last look.
     async fn look(&mut self) -> Result<(), StoreError> {
         let looked = tokio::time::timeout(LOOK, self.look_now()).await;
-        looked.unwrap_or_else(|_| Err(DbErr::Custom(format!("no answer within {} s", LOOK.as_secs())).into()))
+        let looked =
+            looked.unwrap_or_else(|_| Err(DbErr::Custom(format!("no answer within {} s", LOOK.as_secs())).into()));
+        self.has_failed = looked.is_err();
+        looked
     }
 
     async fn look_now(&mut self) -> Result<(), StoreError> {
         let store = self.store.clone();
         let inner = &store.0;
         let began = monotonic_millis();
-        let was_blind = !store.sees_changes();
+        let was_blind = !store.sees_changes() || self.has_failed;
         if was_blind {
             // The database may be another by now, a stand-by or a backup, which gives out numbers that were seen before.
             self.seen = Seen::default();
+            self.version = None;
         }
         store.read_time().await?;
         let version = inner.connections.engine.version(&inner.connections.watch).await?;

@@ -154,7 +154,9 @@ pub(super) fn dump(programs: &Path, url: &str, file: &Path) {
 
 /// See [`dump`].
 pub(super) fn restore(programs: &Path, url: &str, file: &Path) {
-    run(Command::new(programs.join("pg_restore")).args(["--exit-on-error", "--dbname", url]).arg(file));
+    run(Command::new(programs.join("pg_restore"))
+        .args(["--exit-on-error", "--single-transaction", "--dbname", url])
+        .arg(file));
 }
 
 fn run(command: &mut Command) {

@@ -1,6 +1,7 @@
 //! Nodes of one service, as a load balancer has them.
 
 use std::collections::HashMap;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -87,15 +88,23 @@ struct Node {
     server: Option<Server>,
     home: Home,
     variables: Variables,
+    /// What the process is started through, with its arguments.
+    through: Vec<String>,
 }
 
 impl Fleet {
     /// Starts a node for each of these settings, one after the other.
     pub(super) async fn start(nodes: Vec<Variables>) -> Self {
+        Self::start_through(&[], nodes).await
+    }
+
+    /// As [`Self::start`], each through this program.
+    pub(super) async fn start_through(through: &[&str], nodes: Vec<Variables>) -> Self {
         let balancer = Balancer::default();
         balancer.0.write().expect("no panic").resize(nodes.len(), Slot::default());
-        let nodes: Vec<_> =
-            nodes.into_iter().map(|variables| Node { server: None, home: Home::new(), variables }).collect();
+        let through: Vec<_> = through.iter().map(|word| (*word).to_owned()).collect();
+        let node = |variables| Node { server: None, home: Home::new(), variables, through: through.clone() };
+        let nodes: Vec<_> = nodes.into_iter().map(node).collect();
         let client = client();
         let mut fleet = Self { balancer, client, nodes, admin: String::new() };
         for node in 0..fleet.nodes.len() {
@@ -112,7 +121,7 @@ impl Fleet {
 
     async fn sign_in_admin(&self) -> String {
         let url = format!("{}/users/signin", self.balancer.pick(0).url);
-        let body = json!({ "email": ADMIN, "password": PASSWORD, "scope": "mapae:admin" });
+        let body = json!({ "email": ADMIN, "password": PASSWORD, "scope": "me mapae:admin" });
         let answer = self.client.post(url).json(&body).send().await.expect("an answer");
         let body: Value = answer.json().await.expect("JSON");
         body["access_token"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
@@ -120,10 +129,12 @@ impl Fleet {
 
     /// Starts a node, and lets requests go there.
     pub(super) fn run(&mut self, node: usize) {
-        let Node { server, home, variables } = &mut self.nodes[node];
-        let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let Node { server, home, variables, through } = &mut self.nodes[node];
+        let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables: Vec<_> = CHEAP.into_iter().chain([BASE_URL]).chain(variables).collect();
         std::fs::write(home.path().join("admin"), PASSWORD).expect("written");
-        let started = server.insert(Server::start(home, &variables));
+        let command = home.command(&["serve", "--listen", "127.0.0.1:0"], &variables);
+        let started = server.insert(Server::of(started_through(through, command)));
         let url = started.url.clone();
         self.balancer.change(node, |slot| (slot.url, slot.is_in) = (url, true));
     }
@@ -183,6 +194,17 @@ impl Fleet {
         }
         since(began)
     }
+}
+
+/// The same command, started through another program.
+fn started_through(through: &[String], command: Command) -> Command {
+    let Some((program, arguments)) = through.split_first() else { return command };
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    outer.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer.current_dir(command.get_current_dir().expect("its home"));
+    outer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    outer
 }
 
 /// A client whose patience ends after that of every node.

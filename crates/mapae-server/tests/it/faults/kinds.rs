@@ -256,7 +256,9 @@ async fn disk_full_under_sqlite() {
     if let Some(disk) = &disk {
         variables.insert("MAPAE_DATA_DIR".to_owned(), disk.path().join("data").display().to_string());
     }
-    let mut fleet = Fleet::start(vec![variables]).await;
+    // A process that writes past its limit is killed unless it ignores that.
+    let ignoring = ["/usr/bin/env", "--ignore-signal=XFSZ"];
+    let mut fleet = Fleet::start_through(&ignoring, vec![variables]).await;
     let ledger = through("disk_full_under_sqlite", &mut fleet, async |fleet| {
         let began = now();
         while since(began) < lasts() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, RequestBuilder, StatusCode};
@@ -76,6 +76,9 @@ impl State {
     }
 }
 
+/// How many loads there were, so that no two make accounts of one name.
+static LOADS: AtomicUsize = AtomicUsize::new(0);
+
 /// A load that runs until it is stopped.
 pub(super) struct Load {
     people: JoinSet<Vec<Account>>,
@@ -91,9 +94,10 @@ impl Load {
         for (number, account) in accounts.into_iter().enumerate() {
             shares[number % PEOPLE].push(account);
         }
+        let load = LOADS.fetch_add(1, Ordering::Relaxed);
         for (number, accounts) in shares.into_iter().enumerate() {
-            let caller = Caller::new(fleet, ledger, number);
-            people.spawn(Person { caller, accounts }.act(Arc::clone(&is_over)));
+            let (caller, name) = (Caller::new(fleet, ledger, number), format!("l{load}p{number}"));
+            people.spawn(Person { caller, name, accounts }.act(Arc::clone(&is_over)));
         }
         Self { people, is_over }
     }
@@ -115,7 +119,6 @@ pub(super) struct Caller {
     balancer: Balancer,
     ledger: Arc<Ledger>,
     admin: String,
-    number: usize,
     /// Of a sequence that only has to look arbitrary.
     dice: u64,
 }
@@ -124,7 +127,7 @@ impl Caller {
     pub(super) fn new(fleet: &Fleet, ledger: &Arc<Ledger>, number: usize) -> Self {
         let (balancer, admin) = (fleet.balancer.clone(), fleet.admin.clone());
         let dice = 0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1);
-        Self { client: client(), balancer, ledger: Arc::clone(ledger), admin, number, dice }
+        Self { client: client(), balancer, ledger: Arc::clone(ledger), admin, dice }
     }
 
     /// A number below `limit`.
@@ -240,19 +243,15 @@ impl Caller {
 
     /// Asks who one is; `None` if there was no answer to that.
     async fn me(&mut self, session: &Session) -> Option<bool> {
-        let (outcome, sent, body) = self
-            .send("me", |client, url| client.get(format!("{url}/users/me")).bearer_auth(&session.access))
-            .await;
+        let (outcome, sent, body) =
+            self.send("me", |client, url| client.get(format!("{url}/users/me")).bearer_auth(&session.access)).await;
         self.judge("a token", outcome, sent, session, &body)
     }
 
     /// Refreshes; `None` if nobody knows whether.
     pub(super) async fn refresh(&mut self, session: &mut Session) -> Option<bool> {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("client_id", "mapae"),
-            ("refresh_token", session.refresh.as_str()),
-        ];
+        let form =
+            [("grant_type", "refresh_token"), ("client_id", "mapae"), ("refresh_token", session.refresh.as_str())];
         let (outcome, sent, tokens) =
             self.send("refresh", |client, url| client.post(format!("{url}/oauth2/token")).form(&form)).await;
         if outcome == Outcome::Refused && session.in_doubt.is_some_and(|since_then| since(since_then) > REPEATABLE) {
@@ -320,6 +319,8 @@ impl Caller {
 
 struct Person {
     caller: Caller,
+    /// What the names of his accounts begin with.
+    name: String,
     accounts: Vec<Account>,
 }
 
@@ -339,7 +340,7 @@ impl Person {
         let live: Vec<_> = (0..self.accounts.len()).filter(|at| self.accounts[*at].state == State::Live).collect();
         let what = self.caller.roll(100);
         if live.is_empty() || what < 12 {
-            let name = format!("p{}n{}c{count}", self.caller.number, self.accounts.len());
+            let name = format!("{}n{count}", self.name);
             let made = self.caller.sign_up(name).await;
             self.accounts.extend(made);
             return;
@@ -434,5 +435,6 @@ async fn is_well(caller: &mut Caller, target: &Target) -> bool {
     let form = [("grant_type", "refresh_token"), ("client_id", "mapae"), ("refresh_token", &refresh)];
     let refresh = |client: &Client, url: &str| client.post(format!("{url}/oauth2/token")).form(&form);
     let known = caller.send_to(target, "probe", me).await.is_some_and(|(outcome, ..)| outcome == Outcome::Acknowledged);
-    known && caller.send_to(target, "probe", refresh).await.is_some_and(|(outcome, ..)| outcome == Outcome::Acknowledged)
+    known
+        && caller.send_to(target, "probe", refresh).await.is_some_and(|(outcome, ..)| outcome == Outcome::Acknowledged)
 }

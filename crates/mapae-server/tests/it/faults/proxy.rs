@@ -53,7 +53,8 @@ impl Proxy {
     }
 
     fn accept(&self, listener: TcpListener) {
-        let (upstream, traffic, connections) = (self.upstream, Arc::clone(&self.traffic), Arc::clone(&self.connections));
+        let (upstream, traffic, connections) =
+            (self.upstream, Arc::clone(&self.traffic), Arc::clone(&self.connections));
         let accepting = tokio::spawn(async move {
             while let Ok((down, _)) = listener.accept().await {
                 let is_dead = Arc::new(watch::Sender::new(false));

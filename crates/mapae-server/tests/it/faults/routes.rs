@@ -13,12 +13,8 @@ use super::ledger::since;
 use crate::server::{BASE_URL, PASSWORD, now};
 
 /// Routes that need no database.
-const FROM_MEMORY: &[&str] = &[
-    "/.well-known/jwks.json",
-    "/.well-known/oauth-authorization-server",
-    "/health/live",
-    "/version",
-];
+const FROM_MEMORY: &[&str] =
+    &["/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/health/live", "/version"];
 
 /// A service elsewhere that verifies tokens by itself.
 pub(super) struct Elsewhere {

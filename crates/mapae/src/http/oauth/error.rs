@@ -8,11 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::delegation::NarrowError;
-use crate::http::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode, RETRY_SECONDS};
 use crate::service::{IssueError, MintError, RevokeError, StoreError, TokenError};
-
-/// Seconds after which a busy service is worth asking again.
-const RETRY_SECONDS: u32 = 2;
 
 /// What the document says of a 429.
 pub(super) const THROTTLED: &str = "Too many failed attempts; `Retry-After` says when to try again.";
@@ -65,6 +62,11 @@ impl OAuthError {
     pub(super) fn basic(self, used: bool) -> Self {
         let basic = used && self.status == StatusCode::UNAUTHORIZED;
         Self { basic, ..self }
+    }
+
+    /// The request took longer than allowed.
+    pub(in crate::http) fn timed_out() -> Self {
+        Self::unavailable("The request took too long. Try again in a moment.")
     }
 
     fn unavailable(description: &str) -> Self {

@@ -24,6 +24,8 @@ const MOST_WAITING: usize = 256;
 const LINGER: Duration = Duration::from_millis(50);
 /// A failure that took longer is not tried again at once: the database is gone, and whoever waits has waited enough.
 const SOON: Duration = Duration::from_secs(1);
+/// What could not be taken back for want of the database is tried again after this time.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Of so many full counters it is remembered that somebody was told.
 const MOST_TOLD: usize = 4_096;
 /// Counters in memory are looked through for forgiven ones when there are so many more.
@@ -258,15 +260,17 @@ impl Queue {
     /// Counts what is queued until nothing is left.
     async fn run(self: Arc<Self>) {
         let mut running = Running { queue: &self, is_over: false };
+        let mut linger = LINGER;
         loop {
-            let until = Instant::now() + LINGER;
+            let until = Instant::now() + linger;
             while !self.state().is_awaited() {
                 if tokio::time::timeout_at(until, self.news.notified()).await.is_err() {
                     break;
                 }
             }
             let (taken, waiting) = self.state().next_batch();
-            self.do_batch(taken, waiting).await;
+            let is_all_taken_back = self.do_batch(taken, waiting).await;
+            linger = if is_all_taken_back { LINGER } else { AGAIN };
             let mut state = self.state();
             if state.is_empty() {
                 (state.running, running.is_over) = (false, true);
@@ -275,11 +279,12 @@ impl Queue {
         }
     }
 
-    async fn do_batch(self: &Arc<Self>, taken: Vec<Taken>, waiting: Vec<Waiting>) {
+    /// Whether everything was taken back that was to be.
+    async fn do_batch(self: &Arc<Self>, taken: Vec<Taken>, waiting: Vec<Waiting>) -> bool {
         let waiting: Vec<_> = waiting.into_iter().filter(|waiting| !waiting.answer.is_closed()).collect();
         let (forgiven, done): (Vec<_>, Vec<_>) = taken.into_iter().map(|taken| (taken.forgiven, taken.done)).unzip();
         let attempts: Vec<_> = waiting.iter().map(|waiting| waiting.attempt.clone()).collect();
-        let began = Instant::now();
+        let (began, mut is_all_taken_back) = (Instant::now(), true);
         match self.apply(&forgiven, &attempts).await {
             Ok(outcomes) => self.answer(waiting.into_iter().zip(outcomes)),
             Err(error) if !matches!(error, StoreError::Conflict(_)) && began.elapsed() > SOON => {
@@ -288,15 +293,13 @@ impl Queue {
                     // As below.
                     let _ = one.answer.send(Err(not_counted().into()));
                 }
-                // What was right is taken back when the database is there again.
-                let forgiven = forgiven.into_iter().map(|forgiven| Taken { forgiven, done: None });
-                self.state().forgiven.extend(forgiven);
+                is_all_taken_back = self.keep(forgiven, &error);
             }
             Err(error) => {
                 // Perhaps another node's transaction waited for this one: each for itself, then.
                 tracing::warn!(%error, "attempts could not be counted together");
                 if let Err(error) = self.apply(&forgiven, &[]).await {
-                    tracing::warn!(%error, "attempts that were right could not be taken back: they count as failed");
+                    is_all_taken_back = self.keep(forgiven, &error);
                 }
                 let mut waiting = waiting.into_iter();
                 while let Some(one) = waiting.next() {
@@ -321,6 +324,33 @@ impl Queue {
         for done in done.into_iter().flatten() {
             // As above.
             let _ = done.send(());
+        }
+        is_all_taken_back
+    }
+
+    /// Takes back later what was right; whether there is nothing to take back later.
+    fn keep(&self, forgiven: Vec<Forgiven>, error: &StoreError) -> bool {
+        match error {
+            StoreError::Database(_) | StoreError::Conflict(_) => {
+                let is_empty = forgiven.is_empty();
+                let taken = forgiven.into_iter().map(|forgiven| Taken { forgiven, done: None });
+                self.state().forgiven.extend(taken);
+                is_empty
+            }
+            StoreError::Corrupt { .. }
+            | StoreError::UserTable(_)
+            | StoreError::UsernameTaken
+            | StoreError::EmailTaken => {
+                tracing::warn!(%error, "attempts that were right could not be taken back: they count as failed");
+                true
+            }
+        }
+    }
+
+    /// Waits until nothing is queued any more.
+    pub(super) async fn until_idle(&self) {
+        while self.state().running {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -23,7 +23,11 @@ const UNIQUE: &str = "
 
 impl Engine {
     /// How the database describes this table; without columns if there is none.
-    pub(in crate::store) async fn table_shape<C: ConnectionTrait>(self, table: &str, db: &C) -> Result<TableShape, DbErr> {
+    pub(in crate::store) async fn table_shape<C: ConnectionTrait>(
+        self,
+        table: &str,
+        db: &C,
+    ) -> Result<TableShape, DbErr> {
         match self {
             Self::Sqlite => sqlite(table, db).await,
             Self::Postgres => postgres(table, db).await,
