@@ -161,6 +161,16 @@ impl<U: Account> Mapae<U> {
         self.mounted(|_| health::router())
     }
 
+    /// Gives routes of the application's own what surrounds those of the service: a request id, bounds of time and size,
+    /// log lines, metrics, and answers that nobody keeps unless their route says otherwise. It protects none of them.
+    /// Without sessions ([`Mapae::stateless`]) the routes stay as they are.
+    pub fn surround<S: Clone + Send + Sync + 'static>(&self, routes: Router<S>) -> Router<S> {
+        match U::service(&self.0) {
+            Some(service) => routes.layer(around(service)),
+            None => routes,
+        }
+    }
+
     fn mounted<S: Clone + Send + Sync + 'static>(
         &self,
         router: impl FnOnce(&Service) -> ApiRouter<Service>,

@@ -1,5 +1,5 @@
 //! What `cargo xtask bench` compares with: axum with nothing around one handler. No token is looked at.
-//! Usage: `bare ADDRESS CONTENT_TYPE FILE`.
+//! Usage: `bench-bare ADDRESS CONTENT_TYPE FILE`.
 
 use std::error::Error;
 
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [address, content_type, file] =
-        <[String; 3]>::try_from(arguments).map_err(|_| "usage: bare ADDRESS CONTENT_TYPE FILE")?;
+        <[String; 3]>::try_from(arguments).map_err(|_| "usage: bench-bare ADDRESS CONTENT_TYPE FILE")?;
     let body = Bytes::from(std::fs::read(file)?);
     let content_type = HeaderValue::try_from(content_type)?;
     let app =
