@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::debian::{self, Tool};
 use crate::packages;
-use crate::postgres::{self, Cluster};
+use crate::postgres::{self, Cluster, Durability};
 use crate::process::{self, Stopwatch, cargo, line};
 use crate::upgrade;
 
@@ -144,7 +144,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         setup()?;
     }
     let cluster = match parts.iter().any(|part| part.needs_postgres()) {
-        true => Some(Cluster::start("The test suite")?),
+        true => Some(Cluster::start("The test suite", Durability::Forgetful)?),
         false => None,
     };
     for (number, part) in parts.iter().enumerate() {

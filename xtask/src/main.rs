@@ -34,10 +34,10 @@ enum Task {
     ///
     /// Programs come from Debian's packages, as root; Python and npm packages go into the target directory.
     Setup,
-    /// Measure `GET /users/me` against a bare axum server that answers the same bytes
+    /// Measure against named alternatives, and write docs/benchmarks.md and docs/bench.json
     ///
-    /// Builds both in release, signs up and in on a fresh server, loads the two in turns with wrk and prints medians
-    /// and their ratio. With two cores or more, the servers get one to themselves.
+    /// Builds everything in release, sets up what it compares with (a bare axum server, FastAPI's tutorial, PostgreSQL),
+    /// and loads all in turns. With two cores or more, the servers get one to themselves. A missing opponent is an error.
     Bench(bench::Options),
     /// Run the previous release on PostgreSQL under load while this commit migrates its database and takes over
     ///

@@ -1,5 +1,5 @@
-//! A PostgreSQL server for the tests: a private one in a temporary directory, on 127.0.0.1 and a free port, which is gone
-//! afterwards.
+//! A PostgreSQL server for the tests and the benchmark: a private one in a temporary directory, on 127.0.0.1 and a free
+//! port, which is gone afterwards.
 
 use std::fs;
 use std::net::TcpListener;
@@ -25,6 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Users as whom it may run where we are root, as whom it refuses to.
 const UNPRIVILEGED: &[&str] = &["postgres", "nobody"];
 
+/// Whether what was committed is on the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// As PostgreSQL does unless told otherwise.
+    Durable,
+    /// What a power cut would lose, nobody misses in a test.
+    Forgetful,
+}
+
 /// A running server. It is stopped when this value goes.
 pub(crate) struct Cluster {
     server: Option<Background>,
@@ -35,7 +44,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts a server, after installing one if there is none. `purpose` completes the sentence "… needs".
-    pub(crate) fn start(purpose: &str) -> Result<Self> {
+    pub(crate) fn start(purpose: &str, durability: Durability) -> Result<Self> {
         ensure(purpose)?;
         let programs = programs().context("PostgreSQL was found a moment ago")?;
         let directory = tempfile::Builder::new().prefix("mapae-postgres-").tempdir()?;
@@ -57,18 +66,19 @@ impl Cluster {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut server = command(&programs, "postgres", owner);
         server.arg("-D").arg(&data).args(["-p", &port.to_string()]);
-        // What a power cut would lose, nobody misses here.
         for setting in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
-            "fsync=off",
-            "full_page_writes=off",
-            "synchronous_commit=off",
             "max_connections=400",
             "log_min_messages=panic",
             "ssl=on",
         ] {
             server.args(["-c", setting]);
+        }
+        if durability == Durability::Forgetful {
+            for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off"] {
+                server.args(["-c", setting]);
+            }
         }
         for (setting, file) in [("ssl_cert_file", "server.pem"), ("ssl_key_file", "server.key")] {
             server.args(["-c", &format!("{setting}={}", certificates.join(file).display())]);
@@ -93,12 +103,23 @@ impl Cluster {
         ]
     }
 
+    /// Makes a database; its URL.
+    pub(crate) fn database(&self, name: &str) -> Result<String> {
+        run(self.client("createdb").arg(name))?;
+        Ok(format!("postgres://{USER}@127.0.0.1:{}/{name}", self.port))
+    }
+
+    /// One of PostgreSQL's client programs, for this server.
+    pub(crate) fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER]);
+        command
+    }
+
     fn wait(&mut self) -> Result<()> {
         let stopwatch = Stopwatch::start();
         loop {
-            let mut ready = Command::new(self.programs.join("pg_isready"));
-            ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
-            if ready.status().is_ok_and(|status| status.success()) {
+            if self.client("pg_isready").arg("-q").status().is_ok_and(|status| status.success()) {
                 return Ok(());
             }
             self.server.as_mut().map_or(Ok(()), Background::check_running)?;
@@ -134,6 +155,13 @@ fn certify(directory: &Path) -> Result<()> {
         run(&mut openssl)?;
     }
     Ok(())
+}
+
+/// One of PostgreSQL's programs with an argument, such as the one that makes it tell its version.
+pub(crate) fn program(name: &str, argument: &str) -> Result<Command> {
+    let mut command = Command::new(programs().context("there is no PostgreSQL")?.join(name));
+    command.arg(argument);
+    Ok(command)
 }
 
 /// Installs PostgreSQL if no version that is new enough is there.

@@ -1,98 +1,171 @@
-//! `cargo xtask bench`: what protecting a route costs.
+//! `cargo xtask bench`: what it costs, against named alternatives, on the machine of whoever asks.
 
+mod compare;
 mod cores;
+mod durable;
+mod flood;
+mod http;
 mod load;
+mod logins;
+mod machine;
+mod opponents;
+mod page;
+mod plan;
+mod proc;
+mod protected_route;
+mod report;
+mod scale;
 mod servers;
+mod shown;
+mod starts;
+mod wrk;
 
-use anyhow::Result;
-use clap::Args;
+use std::path::PathBuf;
 
-use crate::debian::{self, Tool};
-use crate::process::{self, Stopwatch, cargo, line};
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use crate::process::{self, Stopwatch, cargo, line, root, target_directory};
 use cores::Cores;
-use load::Sample;
-use servers::Servers;
+use plan::Plan;
+use report::{Report, Row};
 
-/// The share of the bare server's speed that is aimed at.
-const AIM: f64 = 0.7;
-/// A server that gets less of its core than this was held up by something else, and requests/s compare that instead.
-const MOSTLY_BUSY: f64 = 0.9;
+/// Where the figures go, from the top of the repository.
+const JSON: &str = "docs/bench.json";
+/// The same for people.
+const PAGE: &str = "docs/benchmarks.md";
+
+/// What is built in release: the server, and what it is measured with.
+const PROGRAMS: [&str; 6] = ["mapae", "bench-bare", "bench-embedded", "bench-hash", "bench-load", "bench-mint"];
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Fewer and shorter rounds: about 20 seconds of load, and a rougher figure
+    /// Fewer and shorter rounds, and no million accounts: under 3 minutes once everything is built
     #[arg(long)]
     quick: bool,
+    /// Measure only these rows (may be repeated); their figures take their places among those of the last run, if that
+    /// was like this one
+    #[arg(long, value_name = "ROWS")]
+    only: Vec<Group>,
+    /// Print what moved against the figures of an earlier run, such as docs/bench.json
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
 }
 
-/// Builds, measures and prints.
-pub(crate) fn run(options: &Options) -> Result<()> {
-    debian::ensure("The benchmark", &[Tool::new("wrk", "wrk")])?;
-    let (rounds, seconds) = if options.quick { (3, 3) } else { (7, 5) };
+/// Rows that are measured together.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// GET /users/me against an unprotected route, a bare server and FastAPI
+    UsersMe,
+    /// The same with every token new
+    NewTokens,
+    /// Sign-ins per second
+    Logins,
+    /// Others' requests, and memory, during a flood of sign-ins
+    Flood,
+    /// Refreshes and sign-ups per second, on SQLite and PostgreSQL
+    Durable,
+    /// Time to start, memory when idle, size
+    Starts,
+    /// Latency at up to a million accounts; not in a quick run
+    Scale,
+}
 
+impl Group {
+    fn rows(self, plan: &Plan) -> Result<Vec<Row>> {
+        match self {
+            Self::UsersMe => protected_route::warm(plan),
+            Self::NewTokens => protected_route::new_tokens(plan),
+            Self::Logins => logins::rows(plan),
+            Self::Flood => flood::rows(plan),
+            Self::Durable => durable::rows(plan),
+            Self::Starts => starts::rows(plan),
+            Self::Scale => scale::rows(plan),
+        }
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// Builds, measures, prints and writes.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let stopwatch = Stopwatch::start();
+    // Before it is written over.
+    let earlier = options.compare.as_deref().map(Report::read).transpose()?;
+    opponents::ensure()?;
+    build()?;
+    let plan = Plan { quick: options.quick, cores: Cores::pick(), target: target_directory()? };
+    println!("==> measure: {}", plan.cores);
+
+    let groups = Group::value_variants().iter().filter(|one| options.only.is_empty() || options.only.contains(one));
+    let mut rows = Vec::new();
+    for group in groups {
+        let (name, stopwatch) = (group.name(), Stopwatch::start());
+        println!("==> {name}");
+        let measured = group
+            .rows(&plan)
+            .with_context(|| format!("{name}. To repeat this part alone: cargo xtask bench --only {name}"))?;
+        measured.iter().for_each(print);
+        println!("    {name} took {stopwatch}");
+        rows.extend(measured);
+    }
+    let report =
+        Report { quick: options.quick, machine: machine::machine(&plan), versions: machine::versions(&plan)?, rows };
+    if let Some(earlier) = &earlier {
+        println!("==> compare\n{}", compare::compare(earlier, &report));
+    }
+    summarize(&report, stopwatch);
+    write(report, !options.only.is_empty())
+}
+
+fn build() -> Result<()> {
     let mut build = cargo();
     build.args(["build", "--release", "--package", "mapae-server", "--package", "xtask"]);
-    build.args(["--features", "xtask/bare", "--bin", "mapae", "--bin", "bare"]);
+    build.args(["--features", "xtask/bench"]);
+    build.args(PROGRAMS.iter().flat_map(|program| ["--bin", program]));
     println!("==> build: {}", line(&build));
     let stopwatch = Stopwatch::start();
     process::run(&mut build)?;
     println!("    built in {stopwatch}");
-
-    let cores = Cores::pick();
-    println!("==> start: both servers ({cores})");
-    let mut servers = Servers::start(&cores)?;
-    println!("    both answer the same {} bytes of {}", servers.answer.body.len(), servers.answer.content_type);
-
-    println!("==> load: {rounds} rounds of {seconds} s for each server, after one round to warm up");
-    let (mut mapae, mut bare) = (Vec::new(), Vec::new());
-    for round in 0..=rounds {
-        // In turns, and each goes first as often as the other, so that a drift of the machine hits both alike.
-        let mut turn = |is_mapae: bool| -> Result<()> {
-            let (target, samples) =
-                if is_mapae { (&mut servers.mapae, &mut mapae) } else { (&mut servers.bare, &mut bare) };
-            let sample = load::run(target, &servers.token, &cores, seconds)?;
-            if round > 0 {
-                println!("    {round}/{rounds} {:<10} {sample}", target.name);
-                samples.push(sample);
-            }
-            Ok(())
-        };
-        let mapae_first = round % 2 == 0;
-        turn(mapae_first)?;
-        turn(!mapae_first)?;
-    }
-    report(&mapae, &bare);
     Ok(())
 }
 
-fn report(mapae: &[Sample], bare: &[Sample]) {
-    println!("\nGET /users/me with one valid token        requests/s (lowest – highest)   CPU per request");
-    for (name, samples) in [("mapae", mapae), ("bare axum, no token checked", bare)] {
-        let (lowest, middle, highest) = spread(samples, |sample| sample.requests_per_second);
-        let (_, cpu, _) = spread(samples, |sample| sample.cpu_microseconds());
-        println!("  {name:<34} {middle:>15.0} ({lowest:.0} – {highest:.0}) {cpu:>15.2} µs");
+fn print(row: &Row) {
+    let ratio = row.ratio();
+    println!("    {:<7} {}: {}", shown::verdict(row), row.name, shown::series(&row.ours, Some(row.unit)));
+    println!("            against {}: {}", row.against, shown::series(&row.theirs, Some(row.unit)));
+    println!("            ratio {}, wanted {}", shown::series(&ratio, None), shown::wanted(row));
+    if let Some(note) = &row.note {
+        println!("            {note}");
     }
-    let middle = |samples: &[Sample], figure: fn(&Sample) -> f64| spread(samples, figure).1;
-    let by_rate =
-        middle(mapae, |sample| sample.requests_per_second) / middle(bare, |sample| sample.requests_per_second);
-    let busy = middle(bare, |sample| sample.busy).min(middle(mapae, |sample| sample.busy));
-    if busy >= MOSTLY_BUSY {
-        println!("  ratio {by_rate:.2} (aim: {AIM} or more)");
-        return;
-    }
-    let by_cpu = middle(bare, Sample::cpu_microseconds) / middle(mapae, Sample::cpu_microseconds);
-    println!(
-        "  ratio {by_cpu:.2} by CPU per request (aim: {AIM} or more). By requests/s it would be {by_rate:.2}, but that \
-         says little:\n  wrk or other programs left the servers only {:.0} % of a core. Repeat it on a quiet machine.",
-        busy * 100.0
-    );
 }
 
-/// Lowest, median and highest.
-fn spread(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> (f64, f64, f64) {
-    let mut figures: Vec<f64> = samples.iter().map(figure).collect();
-    figures.sort_by(f64::total_cmp);
-    let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
-    (at(0), at(figures.len() / 2), at(figures.len().saturating_sub(1)))
+fn summarize(report: &Report, stopwatch: Stopwatch) {
+    let judged = report.rows.iter().filter(|row| row.is_met().is_some()).count();
+    let missed: Vec<&str> =
+        report.rows.iter().filter(|row| row.is_met() == Some(false)).map(|row| row.name.as_str()).collect();
+    println!("==> {} of {judged} met, in {stopwatch}", judged - missed.len());
+    if !missed.is_empty() {
+        println!("    missed: {}", missed.join(", "));
+    }
+}
+
+/// Writes the figures and the page. Those of a part only join others of their kind.
+fn write(report: Report, is_part: bool) -> Result<()> {
+    let (json, page_file) = (root().join(JSON), root().join(PAGE));
+    let report = match Report::read(&json) {
+        Ok(last) if is_part && report.is_alike(&last) => report.added_to(last),
+        Ok(_) if is_part => {
+            println!("    {JSON} is of another machine, or of a run that was not as quick: left as it is");
+            return Ok(());
+        }
+        _ => report,
+    };
+    report.write(&json)?;
+    std::fs::write(page_file, page::page(&report)).context(PAGE)?;
+    println!("    written: {PAGE}, {JSON}");
+    Ok(())
 }

@@ -1,6 +1,10 @@
 //! What every row is given: how long to measure, on which cores, and where the programs are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use tempfile::TempDir;
 
 use super::cores::Cores;
 
@@ -14,6 +18,25 @@ pub(crate) struct Plan {
     pub(crate) target: PathBuf,
 }
 
+/// Where a server may run.
+#[derive(Clone, Copy)]
+pub(crate) enum On {
+    /// On the one core for servers.
+    ServerCore,
+    /// Wherever the system puts it.
+    AllCores,
+}
+
+impl On {
+    /// A command for a program there.
+    pub(crate) fn command(self, plan: &Plan, program: &Path) -> Command {
+        match self {
+            Self::ServerCore => plan.cores.server(program),
+            Self::AllCores => Command::new(program),
+        }
+    }
+}
+
 impl Plan {
     /// One of our programs, built in release.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
@@ -23,5 +46,12 @@ impl Plan {
     /// `full`, or `quick` if this run is to be quick.
     pub(crate) fn pick<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
+    }
+
+    /// A new directory on the disk that builds are on; the system's own for temporary files may be in memory.
+    pub(crate) fn directory(&self) -> Result<TempDir> {
+        let place = self.target.join("bench");
+        std::fs::create_dir_all(&place)?;
+        Ok(tempfile::Builder::new().prefix("run-").tempdir_in(place)?)
     }
 }

@@ -53,6 +53,30 @@ pub(crate) enum Wanted {
 }
 
 impl Row {
+    /// A row whose figures follow.
+    pub(crate) fn new(name: &str, what: &str, against: &str, unit: Unit, wanted: Wanted) -> Self {
+        Self {
+            name: name.to_owned(),
+            what: what.to_owned(),
+            against: against.to_owned(),
+            unit,
+            ours: Series::default(),
+            theirs: Series::default(),
+            wanted,
+            note: None,
+        }
+    }
+
+    /// With what was measured.
+    pub(crate) fn measured(self, ours: Series, theirs: Series) -> Self {
+        Self { ours, theirs, ..self }
+    }
+
+    /// With what the reader must know.
+    pub(crate) fn noted(self, note: Option<String>) -> Self {
+        Self { note, ..self }
+    }
+
     /// Ours ÷ theirs, round by round where both had the same rounds, so that a drift of the machine falls out.
     pub(crate) fn ratio(&self) -> Series {
         if self.theirs.is_empty() {
@@ -134,8 +158,8 @@ impl FromIterator<f64> for Series {
 /// A whole run, as `bench.json` holds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// The arguments of `cargo xtask bench` that made it.
-    pub(crate) arguments: Vec<String>,
+    /// Whether its rounds were fewer and shorter.
+    pub(crate) quick: bool,
     /// Processor, memory, system.
     pub(crate) machine: BTreeMap<String, String>,
     /// Ours and the opponents'.
@@ -156,6 +180,23 @@ impl Report {
         text.push('\n');
         std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
     }
+
+    /// Whether rows of the two may stand in one table: taken on the same machine, with as many rounds.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        self.quick == other.quick && self.machine == other.machine
+    }
+
+    /// The rows of `earlier` with those of this run in their places, and what is new behind them.
+    pub(crate) fn added_to(self, earlier: Self) -> Self {
+        let mut rows = earlier.rows;
+        for row in self.rows {
+            match rows.iter_mut().find(|one| one.name == row.name) {
+                Some(one) => *one = row,
+                None => rows.push(row),
+            }
+        }
+        Self { rows, ..self }
+    }
 }
 
 #[cfg(test)]
@@ -163,16 +204,8 @@ mod tests {
     use super::{Report, Row, Series, Unit, Wanted};
 
     fn row(unit: Unit, ours: &[f64], theirs: &[f64], wanted: Wanted) -> Row {
-        Row {
-            name: "row".to_owned(),
-            what: "something".to_owned(),
-            against: "something else".to_owned(),
-            unit,
-            ours: Series(ours.to_vec()),
-            theirs: Series(theirs.to_vec()),
-            wanted,
-            note: None,
-        }
+        let row = Row::new("row", "something", "something else", unit, wanted);
+        row.measured(Series(ours.to_vec()), Series(theirs.to_vec()))
     }
 
     #[test]
@@ -210,7 +243,7 @@ mod tests {
         let mut full = row(Unit::Milliseconds, &[1.5, 2.0], &[], Wanted::Value(4.0));
         full.note = Some("measured elsewhere".to_owned());
         let report = Report {
-            arguments: vec!["--quick".to_owned()],
+            quick: true,
             machine: [("cores".to_owned(), "2".to_owned())].into(),
             versions: [("wrk".to_owned(), "4.1.0".to_owned())].into(),
             rows: vec![full, row(Unit::PerSecond, &[1.0], &[2.0], Wanted::Ratio(0.5))],
@@ -221,5 +254,25 @@ mod tests {
         assert_eq!(Report::read(&file).unwrap(), report);
         std::fs::write(&file, "{}").unwrap();
         assert!(Report::read(&file).unwrap_err().to_string().contains("bench.json"));
+    }
+    #[test]
+    fn rows_of_a_part_take_their_places() {
+        let report = |rows: &[(&str, f64)]| Report {
+            quick: false,
+            machine: [].into(),
+            versions: [].into(),
+            rows: rows
+                .iter()
+                .map(|(name, figure)| Row {
+                    name: (*name).to_owned(),
+                    ..row(Unit::PerSecond, &[*figure], &[], Wanted::Shown)
+                })
+                .collect(),
+        };
+        let earlier = report(&[("a", 1.0), ("b", 2.0)]);
+        let later = report(&[("b", 3.0), ("c", 4.0)]);
+        assert!(later.is_alike(&earlier));
+        assert!(!Report { quick: true, ..later.clone() }.is_alike(&earlier));
+        assert_eq!(later.added_to(earlier), report(&[("a", 1.0), ("b", 3.0), ("c", 4.0)]));
     }
 }

@@ -1,153 +1,178 @@
-//! The two servers, started fresh for one run.
+//! Ours: the server on a database of its own, and the library in an application.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use ureq::Agent;
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
 
-use super::cores::Cores;
-use crate::process::{Background, Stopwatch, target_directory};
+use super::http::{self, PASSWORD};
+use super::plan::{On, Plan};
+use crate::process::{Background, Stopwatch, run};
 
 /// How long a server may take to answer for the first time.
-const START_LIMIT: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running server and the address to load.
-pub(crate) struct Target {
-    pub(crate) name: &'static str,
-    pub(crate) url: String,
+/// The cost of a password hash.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) memory_kib: u32,
+    pub(crate) iterations: u32,
+    pub(crate) parallelism: u32,
+}
+
+impl Cost {
+    /// What RFC 9106 recommends second, and what pwdlib takes unless told otherwise.
+    pub(crate) const USUAL: Self = Self { memory_kib: 65_536, iterations: 3, parallelism: 4 };
+    /// The least that there is: what is left is everything but the hash.
+    pub(crate) const LEAST: Self = Self { memory_kib: 8, iterations: 1, parallelism: 1 };
+
+    /// As arguments of `bench-hash`.
+    pub(crate) fn arguments(self) -> [String; 3] {
+        [self.memory_kib, self.iterations, self.parallelism].map(|number| number.to_string())
+    }
+
+    /// A hash of [`PASSWORD`].
+    pub(crate) fn hash(self, plan: &Plan) -> Result<String> {
+        let mut command = Command::new(plan.program("bench-hash"));
+        command.args(self.arguments()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("bench-hash")?;
+        child.stdin.take().context("bench-hash reads nothing")?.write_all(PASSWORD.as_bytes())?;
+        let output = child.wait_with_output()?;
+        ensure!(output.status.success(), "bench-hash failed ({})", output.status);
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+}
+
+/// A running server. It is killed when this value goes.
+pub(crate) struct Server {
+    /// Such as `http://127.0.0.1:8080`.
+    pub(crate) origin: String,
     pub(crate) process: Background,
 }
 
-/// What both servers answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) content_type: String,
-    pub(crate) body: Vec<u8>,
-}
+impl Server {
+    /// Starts a server and waits until `path` answers. What it writes goes to `log` in the directory.
+    pub(crate) fn start(
+        name: &'static str,
+        command: &mut Command,
+        address: SocketAddr,
+        path: &str,
+        directory: &Path,
+    ) -> Result<Self> {
+        let log = File::create(directory.join("log"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut server = Self { origin: format!("http://{address}"), process: Background::start(name, command)? };
+        server.wait(path).with_context(|| format!("{name} wrote:\n{}", tail(&directory.join("log"))))?;
+        Ok(server)
+    }
 
-/// Both servers, and a token for the real one. They end with this value, and its directory goes.
-pub(crate) struct Servers {
-    pub(crate) mapae: Target,
-    pub(crate) bare: Target,
-    pub(crate) token: String,
-    pub(crate) answer: Answer,
-    _directory: TempDir,
-}
+    fn wait(&mut self, path: &str) -> Result<()> {
+        let (url, agent, stopwatch) = (self.url(path), http::agent(), Stopwatch::start());
+        loop {
+            self.process.check_running()?;
+            if http::answers(&agent, &url) {
+                return Ok(());
+            }
+            ensure!(stopwatch.elapsed() < PATIENCE, "no answer from {url} within {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 
-impl Servers {
-    /// Starts `mapae` on an empty database, signs up and in, and starts the bare server with the answer it gave.
-    pub(crate) fn start(cores: &Cores) -> Result<Self> {
-        let directory = TempDir::new()?;
-        let binaries = target_directory()?.join("release");
-        let agent = agent();
-
-        let (mut mapae, origin) = start_mapae(cores, &binaries.join("mapae"), directory.path())?;
-        wait(&agent, &mut mapae.process, &format!("{origin}/health/ready"))
-            .with_context(|| format!("mapae wrote:\n{}", log(directory.path())))?;
-        let token = sign_in(&agent, &origin)?;
-        let answer = fetch(&agent, &mapae.url, &token)?;
-
-        let body = directory.path().join("answer");
-        std::fs::write(&body, &answer.body)?;
-        let address = free_address()?;
-        let mut command = cores.server(&binaries.join("bare"));
-        command.env_clear().arg(address.to_string()).arg(&answer.content_type).arg(&body);
-        let url = format!("http://{address}/users/me");
-        let mut bare = Target { name: "bare axum", url, process: Background::start("bare axum", &mut command)? };
-        wait(&agent, &mut bare.process, &bare.url)?;
-        ensure!(fetch(&agent, &bare.url, &token)? == answer, "the two servers answer differently");
-
-        Ok(Self { mapae, bare, token, answer, _directory: directory })
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
     }
 }
 
-/// Nothing of the surroundings reaches the server: no variables, no `.env`, no `mapae.toml`.
-fn start_mapae(cores: &Cores, binary: &Path, directory: &Path) -> Result<(Target, String)> {
+/// The server's settings and its directory.
+pub(crate) struct Mapae<'a> {
+    plan: &'a Plan,
+    directory: PathBuf,
+    pub(crate) address: SocketAddr,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl<'a> Mapae<'a> {
+    /// On an empty database in this directory, which is made.
+    pub(crate) fn new(plan: &'a Plan, directory: PathBuf, cost: Cost) -> Result<Self> {
+        std::fs::create_dir_all(&directory)?;
+        let address = free_address()?;
+        let settings = vec![
+            ("MAPAE_LISTEN", address.to_string()),
+            ("MAPAE_DATA_DIR", directory.join("data").display().to_string()),
+            ("MAPAE_SIGNUP", "open".to_owned()),
+            ("ACCESS_TOKEN_EXPIRE_MINUTES", "60".to_owned()),
+            ("MAPAE_ARGON2_MEMORY_KIB", cost.memory_kib.to_string()),
+            ("MAPAE_ARGON2_ITERATIONS", cost.iterations.to_string()),
+            ("MAPAE_ARGON2_PARALLELISM", cost.parallelism.to_string()),
+        ];
+        Ok(Self { plan, directory, address, settings })
+    }
+
+    /// With one more setting.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.settings.push((name, value.into()));
+        self
+    }
+
+    /// Serves until the value that this gives goes.
+    pub(crate) fn serve(&self, on: On) -> Result<Server> {
+        let mut command = self.command(on);
+        Server::start("mapae", command.arg("serve"), self.address, "/health/ready", &self.directory)
+    }
+
+    /// Nothing of the surroundings reaches the server: no variables, no `.env`, no `mapae.toml`.
+    pub(crate) fn command(&self, on: On) -> Command {
+        let mut command = on.command(self.plan, &self.plan.program("mapae"));
+        command.env_clear().envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.current_dir(&self.directory);
+        command
+    }
+
+    /// Makes the accounts `user0` and so on, all with the same hash. The database must be there.
+    pub(crate) fn import(&self, users: u32, hash: &str) -> Result<()> {
+        let rows = self.directory.join("rows.jsonl");
+        let mut file = std::io::BufWriter::new(File::create(&rows)?);
+        for number in 0..users {
+            writeln!(file, "{}", json!({ "username": format!("user{number}"), "password_hash": hash }))?;
+        }
+        file.flush()?;
+        let mut command = self.command(On::AllCores);
+        run(command.args(["user", "import"]).arg(&rows).stdout(Stdio::null()).stderr(Stdio::null()))?;
+        Ok(std::fs::remove_file(rows)?)
+    }
+}
+
+/// The library in an application, with an unprotected route `/open` that answers the bytes of the file `answer` in its
+/// directory.
+pub(crate) fn embedded(plan: &Plan, directory: &Path, algorithm: &str, secret_key: Option<&str>) -> Result<Server> {
+    std::fs::create_dir_all(directory)?;
     let address = free_address()?;
-    let log = File::create(directory.join("log"))?;
-    let mut command = cores.server(binary);
-    command
-        .arg("serve")
-        .current_dir(directory)
-        .env_clear()
-        .env("MAPAE_LISTEN", address.to_string())
-        .env("MAPAE_DATA_DIR", directory.join("data"))
-        .env("MAPAE_SIGNUP", "open")
-        .env("MAPAE_ARGON2_MEMORY_KIB", "64")
-        .env("MAPAE_ARGON2_ITERATIONS", "1")
-        .stdin(std::process::Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    let origin = format!("http://{address}");
-    let process = Background::start("mapae", &mut command)?;
-    Ok((Target { name: "mapae", url: format!("{origin}/users/me"), process }, origin))
+    let mut command = On::ServerCore.command(plan, &plan.program("bench-embedded"));
+    command.env_clear().envs(secret_key.map(|key| ("SECRET_KEY", key)));
+    command.arg(address.to_string()).arg(directory.join("db")).arg(algorithm).arg(directory.join("answer"));
+    Server::start("the embedded service", &mut command, address, "/health/ready", directory)
+}
+
+/// A key as `SECRET_KEY` wants it.
+pub(crate) fn secret_key(plan: &Plan) -> Result<String> {
+    let output = Command::new(plan.program("mapae")).args(["secret", "generate"]).output().context("mapae")?;
+    ensure!(output.status.success(), "mapae secret generate failed ({})", output.status);
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// An address that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn agent() -> Agent {
-    let config = Agent::config_builder()
-        .proxy(None)
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(10)))
-        .build();
-    config.into()
-}
-
-/// Waits until the server answers at all with success.
-fn wait(agent: &Agent, process: &mut Background, url: &str) -> Result<()> {
-    let stopwatch = Stopwatch::start();
-    loop {
-        process.check_running()?;
-        if agent.get(url).call().is_ok_and(|response| response.status().is_success()) {
-            return Ok(());
-        }
-        ensure!(stopwatch.elapsed() < START_LIMIT, "no answer from {url} within {START_LIMIT:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn sign_in(agent: &Agent, origin: &str) -> Result<String> {
-    let password = "a tablet for nine post horses";
-    post(
-        agent,
-        &format!("{origin}/users/signup"),
-        &json!({
-            "email": "rider@example.com", "username": "rider", "full_name": "A Rider", "password": password,
-        }),
-    )?;
-    let answer = post(agent, &format!("{origin}/users/signin"), &json!({ "username": "rider", "password": password }))?;
-    answer["access_token"].as_str().map(str::to_owned).context("the answer to the sign-in holds no token")
-}
-
-fn post(agent: &Agent, url: &str, body: &Value) -> Result<Value> {
-    let mut response = agent.post(url).send_json(body)?;
-    let status = response.status();
-    let text = response.body_mut().read_to_string()?;
-    if !status.is_success() {
-        bail!("{url} answered {status}: {text}");
-    }
-    Ok(serde_json::from_str(&text)?)
-}
-
-fn fetch(agent: &Agent, url: &str, token: &str) -> Result<Answer> {
-    let mut response = agent.get(url).header("Authorization", format!("Bearer {token}")).call()?;
-    ensure!(response.status() == 200, "{url} answered {}", response.status());
-    let content_type = response.headers().get("content-type").context("no Content-Type")?.to_str()?.to_owned();
-    Ok(Answer { content_type, body: response.body_mut().read_to_vec()? })
-}
-
 /// The end of what the server wrote, for an error.
-fn log(directory: &Path) -> String {
-    let text = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
 }

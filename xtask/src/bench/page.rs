@@ -1,0 +1,130 @@
+//! `docs/benchmarks.md`.
+
+use super::report::{Report, Row};
+use super::shown;
+
+const TOP: &str = "\
+# Benchmarks
+
+`cargo xtask bench` wrote this page and [bench.json](bench.json), which has the figure of every round. To repeat it:
+
+```console
+cargo xtask bench                       # all of it, about 20 minutes
+cargo xtask bench --quick               # fewer and shorter rounds, under 3 minutes once it is built
+cargo xtask bench --only flood          # some rows; their figures take their places here
+cargo xtask bench --compare docs/bench.json   # what a change moved by more than its rounds differ
+```
+
+It builds everything in release and installs by itself what it compares with. Opponents take turns round by round; the
+server has one core and the load another, where there are two. Shown are medians, with the lowest and highest round;
+ratios are those of rounds next to each other, so that a machine that becomes slower meanwhile does not count.
+";
+
+const METHOD: &str = "
+## How it is measured
+
+- **Requests per second** with wrk, 32 connections. An answer that is not 2xx, or a broken connection, fails the run.
+- **An unprotected route of the same server**: the library in an application of a few lines (`bench-embedded`), with all
+  of the service's routes, and one beside them that asks for nothing and answers the same bytes within the same layers:
+  request id, bounds of time and size, log lines, metrics. The server has no such route.
+- **Every token new**: tokens signed beforehand with the shared `SECRET_KEY`, each sent once, so that none is found among
+  those already verified.
+- **FastAPI** is the application of its tutorial \"OAuth2 with Password (and hashing), Bearer with JWT tokens\", with
+  pwdlib and PyJWT, under uvicorn with uvloop and httptools.
+- **Sign-ins** use the form of the tutorials, passwords are right, throttling is on as it is by default. The bare hash is
+  this project's own code without anything around it, with memory that is kept from hash to hash.
+- **The flood**: 64 connections sign in, one user after the other. Beside them 16 connections ask for `/users/me` 500
+  times a second; each request's time counts from the moment when it was due, so one that is late because an earlier one
+  hangs has waited too (no coordinated omission). The server runs on one core, load on the other. A refusal fails the run.
+- **Durable** means that an answered refresh or sign-up is on the disk. The hash cost is at its least, so that it hides
+  nothing. PostgreSQL is a fresh private server with its default durability.
+- **Memory** is resident memory as the kernel counts it; the peak is `VmHWM`.
+- Nothing is switched off for this page: the binary is the one that users run and the tests for security test.
+";
+
+/// The whole page.
+pub(crate) fn page(report: &Report) -> String {
+    let mut text = TOP.to_owned();
+    if report.quick {
+        text.push_str("\n**These figures are from a quick run: rougher than they could be.**\n");
+    }
+    text.push_str("\n| what | here | against | there | ratio | wanted | |\n|-|-|-|-|-|-|-|\n");
+    let mut notes: Vec<&str> = Vec::new();
+    for row in &report.rows {
+        let note = row.note.as_deref().map(|note| number(&mut notes, note));
+        line(&mut text, row, note);
+    }
+    if !notes.is_empty() {
+        text.push('\n');
+    }
+    for (index, note) in notes.iter().enumerate() {
+        text.push_str(&format!("{}. {note}\n", index + 1));
+    }
+    text.push_str(METHOD);
+    text.push_str("\n## Where\n\n");
+    for (name, value) in &report.machine {
+        text.push_str(&format!("- {name}: {value}\n"));
+    }
+    let versions: Vec<String> = report.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    text.push_str(&format!("- versions: {}\n", versions.join(", ")));
+    text
+}
+
+/// The number of a note, which stands there once.
+fn number<'a>(notes: &mut Vec<&'a str>, note: &'a str) -> usize {
+    let known = notes.iter().position(|one| *one == note);
+    known.unwrap_or_else(|| {
+        notes.push(note);
+        notes.len() - 1
+    }) + 1
+}
+
+fn line(text: &mut String, row: &Row, note: Option<usize>) {
+    let note = note.map_or(String::new(), |note| format!(" (note {note})"));
+    text.push_str(&format!(
+        "| {}{note} | {} | {} | {} | {} | {} | {} |\n",
+        row.what,
+        shown::series(&row.ours, Some(row.unit)),
+        row.against,
+        shown::series(&row.theirs, Some(row.unit)),
+        shown::series(&row.ratio(), None),
+        shown::wanted(row),
+        shown::verdict(row),
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page;
+    use crate::bench::report::{Report, Row, Series, Unit, Wanted};
+
+    #[test]
+    fn the_page_has_every_row_and_each_note_once() {
+        let row = |what: &str| {
+            Row::new("row", what, "a bare server", Unit::PerSecond, Wanted::Ratio(0.75))
+                .measured(Series(vec![80.0, 81.0, 82.0]), Series(vec![100.0, 100.0, 100.0]))
+                .noted(Some("noisy".to_owned()))
+        };
+        let report = Report {
+            quick: false,
+            machine: [("memory".to_owned(), "24 GB".to_owned())].into(),
+            versions: [("axum".to_owned(), "0.8.9".to_owned())].into(),
+            rows: vec![row("this"), row("that")],
+        };
+        let text = page(&report);
+        for (what, count) in [
+            (
+                "| this (note 1) | 81.0/s (80.0–82.0) | a bare server | 100/s (100–100) | 0.810 (0.800–0.820) | ≥ 0.75 | met |",
+                1,
+            ),
+            ("| that (note 1) ", 1),
+            ("1. noisy\n", 1),
+            ("- memory: 24 GB\n", 1),
+            ("axum 0.8.9", 1),
+            ("quick run", 0),
+        ] {
+            assert_eq!(text.matches(what).count(), count, "{what}\n{text}");
+        }
+        assert!(page(&Report { quick: true, ..report }).contains("quick run"));
+    }
+}
