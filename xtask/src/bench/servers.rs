@@ -28,6 +28,8 @@ pub(crate) struct Cost {
 impl Cost {
     /// What RFC 9106 recommends second, and what pwdlib takes unless told otherwise.
     pub(crate) const USUAL: Self = Self { memory_kib: 65_536, iterations: 3, parallelism: 4 };
+    /// The server's own, unless set.
+    pub(crate) const DEFAULT: Self = Self { memory_kib: 19_456, iterations: 2, parallelism: 1 };
     /// The least that there is: what is left is everything but the hash.
     pub(crate) const LEAST: Self = Self { memory_kib: 8, iterations: 1, parallelism: 1 };
 

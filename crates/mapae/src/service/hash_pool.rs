@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, Sender, TrySendError, bounded};
 use mapae_password::Workspace;
 use metrics::{counter, histogram};
 use tokio::sync::oneshot;
@@ -28,6 +28,10 @@ pub(crate) struct Done<T> {
 
 type Job = Box<dyn FnOnce(&mut Workspace) + Send>;
 
+/// A thread that had nothing to do for so long gives its memory back. The next hash then asks the system for it anew,
+/// which costs a quarter of its time.
+const IDLE: Duration = Duration::from_secs(2);
+
 pub(crate) struct HashPool {
     jobs: Sender<Job>,
     /// Jobs that were begun.
@@ -42,15 +46,7 @@ impl HashPool {
             let queue = queue.clone();
             std::thread::Builder::new()
                 .name(format!("mapae-hash-{number}"))
-                .spawn(move || {
-                    let mut workspace = Workspace::new();
-                    for job in queue {
-                        // A bug that one password brings out must not end the thread for everybody.
-                        if catch_unwind(AssertUnwindSafe(|| job(&mut workspace))).is_err() {
-                            workspace = Workspace::new();
-                        }
-                    }
-                })
+                .spawn(move || serve(&queue, IDLE))
                 .expect("the system starts a thread");
         }
         Self { jobs, begun: Arc::default() }
@@ -99,11 +95,32 @@ impl HashPool {
     }
 }
 
+/// Does one job after the other, until there is nobody left who could send one.
+fn serve(queue: &Receiver<Job>, idle: Duration) {
+    let mut workspace = Workspace::new();
+    loop {
+        let next = queue.recv_timeout(idle).or_else(|error| match error {
+            RecvTimeoutError::Timeout => {
+                workspace.shrink_to(0);
+                queue.recv()
+            }
+            RecvTimeoutError::Disconnected => Err(RecvError),
+        });
+        let Ok(job) = next else { return };
+        // A bug that one password brings out must not end the thread for everybody.
+        if catch_unwind(AssertUnwindSafe(|| job(&mut workspace))).is_err() {
+            workspace = Workspace::new();
+        }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::await_holding_lock, reason = "the lock holds a thread of the pool up, which is the point")]
 mod tests {
     use std::num::NonZeroUsize;
     use std::sync::Mutex;
+
+    use mapae_password::{Argon2Params, Context, Password};
 
     use super::*;
 
@@ -139,6 +156,32 @@ mod tests {
             handle.await.unwrap().unwrap();
         }
         assert!(pool.run(|_| ()).await.is_ok());
+    }
+
+    #[test]
+    fn memory_is_kept_between_hashes_and_given_back_after_them() {
+        let (jobs, queue) = bounded::<Job>(4);
+        let idle = Duration::from_millis(200);
+        let thread = std::thread::spawn(move || serve(&queue, idle));
+        let context = Context { argon2: Argon2Params::new(64, 1, 1).unwrap(), ..Context::default() };
+        let (tell, told) = bounded(4);
+        let held = |with_hash: bool| {
+            let (tell, context) = (tell.clone(), context.clone());
+            let job = move |workspace: &mut Workspace| {
+                tell.send(workspace.memory_kib()).unwrap();
+                if with_hash {
+                    context.hash(&Password::new("any").unwrap(), &[7; 16], workspace).unwrap();
+                }
+            };
+            jobs.send(Box::new(job)).unwrap();
+            told.recv().unwrap()
+        };
+        assert_eq!(held(true), 0);
+        assert!(held(true) >= 64);
+        std::thread::sleep(idle * 5);
+        assert_eq!(held(false), 0);
+        drop(jobs);
+        thread.join().unwrap();
     }
 
     #[tokio::test]
