@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::bar::tests_of;
 use crate::debian::{self, Tool};
-use crate::postgres::Cluster;
+use crate::postgres::{Cluster, Durability};
 use crate::process::{self, Stopwatch, line};
 
 /// The server, from the top of the repository.
@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if wanted.is_empty() {
         bail!("No fault has that in its name. There are:\n  {}", faults.join("\n  "));
     }
-    let cluster = Cluster::start("The soak")?;
+    let cluster = Cluster::start("The soak", Durability::Forgetful)?;
     let mut tests = Command::new(program);
     tests.current_dir(process::root().join(SERVER)).env(SECONDS, options.seconds.to_string());
     tests.envs(cluster.variables()).args(["--exact", "--nocapture", "--test-threads", "1"]).args(&wanted);

@@ -49,7 +49,7 @@ fn on_postgres(plan: &Plan) -> Result<Vec<Row>> {
     let cluster = Cluster::start("The benchmark", Durability::Durable)?;
     let database = cluster.database("mapae")?;
     cluster.database("pgbench")?;
-    let mut init = cluster.client("pgbench")?;
+    let mut init = cluster.client("pgbench");
     run(init.args(["-i", "-q", "-s", "10", "pgbench"]).stdout(Stdio::null()).stderr(Stdio::null()))?;
     let directory = plan.directory()?;
     let mapae = Mapae::new(plan, directory.path().join("mapae"), Cost::LEAST)?;
@@ -114,7 +114,7 @@ fn fsyncs(directory: &Path, seconds: u32) -> Result<f64> {
 
 /// Transactions per second.
 fn pgbench(cluster: &Cluster, seconds: u32) -> Result<f64> {
-    let mut command = cluster.client("pgbench")?;
+    let mut command = cluster.client("pgbench");
     command.args(["-n", "-N", "-c", &CONNECTIONS.to_string(), "-j", "1", "-T", &seconds.to_string(), "pgbench"]);
     let output = command.output().context("pgbench")?;
     if !output.status.success() {

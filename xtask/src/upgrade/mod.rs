@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde_json::Value;
 
-use crate::postgres::Cluster;
+use crate::postgres::{Cluster, Durability};
 use crate::process::{self, Stopwatch, cargo, line, root, target_directory};
 use load::Load;
 use nodes::Node;
@@ -41,9 +41,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let old = build_previous(&revision)?;
     let new = build(root())?;
 
-    let cluster = Cluster::start("Upgrading")?;
-    let [(_, server), _] = cluster.variables();
-    let database = format!("{server}/postgres");
+    let cluster = Cluster::start("Upgrading", Durability::Forgetful)?;
+    let database = cluster.database("upgrade")?;
 
     println!("==> two nodes of {revision}");
     let first = Node::start("the previous release", &old, &database)?;
