@@ -149,10 +149,7 @@ pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
     let file = data_dir::database_file(config)?;
     drop(lock);
     if file == DatabaseFile::New {
-        return Err(Failure::command(format!(
-            "There is no database {} yet: start `mapae` once, or say where it is with --data-dir or MAPAE_DATA_DIR.",
-            config.database.file().unwrap_or(Path::new("")).display()
-        )));
+        return Err(no_database(config));
     }
     // Before the key, so that another program's database is called that, and not one without a key.
     let (store, clock) = open(config, Migrate::Never).await?;
@@ -160,6 +157,14 @@ pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
     let key = data_dir::find_key(config)?.ok_or_else(|| data_dir::key_is_missing(config))?;
     let base_url = config.base_url(config.listen.port);
     Mapae::attach(store, settings(config, base_url), key, clock).await.map_err(sentence)
+}
+
+/// What a command says that finds no database.
+pub(crate) fn no_database(config: &Config) -> Failure {
+    Failure::command(format!(
+        "There is no database {} yet: start `mapae` once, or say where it is with --data-dir or MAPAE_DATA_DIR.",
+        config.database.file().unwrap_or(Path::new("")).display()
+    ))
 }
 
 /// Makes or updates the tables; the names of the migrations that were missing.

@@ -41,10 +41,17 @@ impl StartLock {
         lock.data_dir = lock.add(config.data_dir.join(FILE)).await?;
         // A server has no file beside it, and no start there takes anything back.
         let Some(file) = config.database.file() else { return Ok(lock) };
-        let mut beside_database = OsString::from(file);
-        beside_database.push(SUFFIX);
-        // Without it the database cannot be made either, which is said there.
-        let _ = lock.add(beside_database.into()).await?;
+        lock.add_beside(file).await?;
+        Ok(lock)
+    }
+
+    /// Waits for starts that use this file to end, and keeps others from beginning.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(crate) async fn beside_database(file: &Path) -> Result<Self, String> {
+        let mut lock = Self { held: Vec::new(), files: Vec::new(), data_dir: Ok(()) };
+        lock.add_beside(file).await?;
         Ok(lock)
     }
 
@@ -59,6 +66,14 @@ impl StartLock {
             // One that stays does no harm.
             let _ = fs::remove_file(file);
         }
+    }
+
+    async fn add_beside(&mut self, database: &Path) -> Result<(), String> {
+        let mut beside = OsString::from(database);
+        beside.push(SUFFIX);
+        // Without it the database cannot be made either, which is said there.
+        let _ = self.add(beside.into()).await?;
+        Ok(())
     }
 
     async fn add(&mut self, path: PathBuf) -> Result<io::Result<()>, String> {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod client;
+mod db;
 mod key;
 mod password;
 mod session;
@@ -13,6 +14,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use audit::{AuditCommand, AuditFilter, AuditTail};
 pub(crate) use client::{ClientAdd, ClientCommand, ClientRemove, ClientRotate, ClientShow, SecretSource};
+pub(crate) use db::{DbBackup, DbCommand, DbCopy, DbMigrate};
 pub(crate) use key::{KeyCommand, KeyExport, KeyFormat, KeyImport, KeyRevoke, KeyRotate, SecretCommand, SecretRotate};
 pub(crate) use password::{PasswordCommand, PasswordHash};
 pub(crate) use session::{OfAccount, SessionCommand, SessionEnd};
@@ -85,7 +87,7 @@ pub(crate) enum Command {
     /// Configuration: see what holds and why.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// The database: migrate and check.
+    /// The database: migrate, check, back up, and copy.
     #[command(subcommand)]
     Db(DbCommand),
     /// Check the accounts: whether another application's table fits the settings, and every stored hash.
@@ -245,26 +247,6 @@ pub(crate) struct Output {
 pub(crate) enum ConfigCommand {
     /// Print every effective setting and where it came from; secrets are not shown.
     Show(Output),
-}
-
-/// `mapae db …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum DbCommand {
-    /// Bring the database's tables up to date.
-    Migrate(DbMigrate),
-    /// Look for damage, and say what to do.
-    Check(Output),
-}
-
-/// `mapae db migrate`
-#[derive(Args, Debug)]
-pub(crate) struct DbMigrate {
-    /// Put Mapae's tables (all named mapae_…) beside those of another program
-    #[arg(long)]
-    pub(crate) adopt: bool,
-    /// Print the SQL that would run, and change nothing
-    #[arg(long, conflicts_with = "adopt")]
-    pub(crate) sql: bool,
 }
 
 impl Cli {

@@ -3,6 +3,7 @@
 mod audit;
 mod client;
 mod config;
+mod database_url;
 mod db;
 mod doctor;
 mod export;

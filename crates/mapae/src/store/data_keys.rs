@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::engine::Turn;
 use super::entity::data_key::{self, Column, Entity};
@@ -30,8 +30,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn data_key(&self, name: &str) -> Result<Option<DataKey>, StoreError> {
-        Ok(Entity::find_by_id(name).one(&self.0.read).await?.map(DataKey::from))
+        find(name, &self.0.read).await
     }
+}
+
+pub(super) async fn find<C: ConnectionTrait>(name: &str, db: &C) -> Result<Option<DataKey>, StoreError> {
+    Ok(Entity::find_by_id(name).one(db).await?.map(DataKey::from))
 }
 
 impl Tx {

@@ -6,6 +6,7 @@
 mod audit;
 mod cache;
 mod clients;
+mod copy;
 mod data_keys;
 mod engine;
 mod entity;
@@ -27,12 +28,14 @@ mod pools;
 mod revocations;
 mod seen;
 mod sessions;
+mod tables;
 mod throttle;
 mod tickets;
 mod user_source;
 mod users;
 mod watch;
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
@@ -44,6 +47,7 @@ use tokio::sync::watch as watch_channel;
 pub use audit::Stamped;
 use cache::Cache;
 pub use clients::RegisteredClient;
+pub use copy::{Copied, CopiedTable, CopyError, CopyProgress, CopySource, CopyStep};
 pub use data_keys::DataKey;
 use engine::{Connections, Limited, Turn};
 pub use error::{OpenError, StoreError};
@@ -58,6 +62,7 @@ pub use options::{DatabaseOptions, without_password};
 pub use pools::Pool;
 pub use revocations::{NewRevocation, Revocation, RevokedKind};
 pub use sessions::{Advance, Sessions};
+pub use tables::TableSum;
 pub use user_source::{SourceAccount, SourceUser, UserSource};
 pub use users::{Credential, Login, UserPage};
 use watch::LastLook;
@@ -157,6 +162,15 @@ impl Store {
         migrate: Migrate,
     ) -> Result<SchemaStatus, OpenError> {
         open::migrate(&database.into(), create, migrate).await
+    }
+
+    /// Writes a copy of a SQLite database, as of one moment, into an empty file, while others write to the database. The
+    /// copy is not on disk yet when this returns: sync it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text says what to do.
+    pub async fn back_up(database: impl Into<DatabaseOptions>, into: &Path) -> Result<(), OpenError> {
+        open::back_up(&database.into(), into).await
     }
 
     /// The SQL that [`Self::migrate`] would run, and the schema's state; changes nothing.

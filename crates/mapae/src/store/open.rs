@@ -1,12 +1,14 @@
 //! Opening a database: connections, and the state of its schema.
 
+use std::path::Path;
+
 use sea_orm::sea_query::{Expr, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use sea_orm_migration::MigratorTrait;
 
 use super::DatabaseOptions;
 use super::engine::{Connections, Engine, Turn};
-use super::error::OpenError;
+use super::error::{OpenError, StoreError};
 use super::migrations::{self, MIGRATION_TABLE, Migrator};
 
 /// What may be done about a schema that is not up to date.
@@ -75,7 +77,7 @@ async fn bring_up_to_date(
 }
 
 /// Reads the state of the schema. Another program's database is refused unless `adopt`.
-async fn status<C: ConnectionTrait>(engine: Engine, db: &C, adopt: bool) -> Result<SchemaStatus, OpenError> {
+pub(super) async fn status<C: ConnectionTrait>(engine: Engine, db: &C, adopt: bool) -> Result<SchemaStatus, OpenError> {
     let tables = names(db, &engine.table_names()).await?;
     let mut applied = Vec::new();
     if tables.iter().any(|name| name == MIGRATION_TABLE) {
@@ -121,4 +123,28 @@ pub(super) async fn pending_sql(options: &DatabaseOptions) -> Result<String, Ope
         Err(error) => return Err(error),
     };
     Ok(migrations::sql(engine.backend(), &pending))
+}
+
+/// Writes a copy of a SQLite database, as of one moment, into an empty file.
+pub(super) async fn back_up(options: &DatabaseOptions, into: &Path) -> Result<(), OpenError> {
+    let engine = engine_of(options)?;
+    let db = engine.connect_to_read(options).await?;
+    let written = async {
+        let tables = match names(&db, &engine.table_names()).await {
+            Ok(tables) => tables,
+            // Here a file shows that it is no database.
+            Err(OpenError::Store(StoreError::Database(source))) => {
+                return Err(OpenError::Connect { url: options.shown(), source });
+            }
+            Err(error) => return Err(error),
+        };
+        // Whatever its version: before an update is when it is needed.
+        if !tables.iter().any(|name| name == MIGRATION_TABLE) {
+            return Err(OpenError::NotOurs { tables: tables.join(", ") });
+        }
+        Ok(engine.back_up(&db, into).await?)
+    };
+    let written = written.await;
+    db.close().await?;
+    written
 }

@@ -7,20 +7,19 @@ use mapae::Mapae;
 use mapae::domain::user_mapping::{ActiveColumn, FullNameColumns, Preset};
 use mapae::domain::{SecretText, UserMapping};
 use mapae::service::import_source::import_row;
-use mapae::store::{DatabaseOptions, SourceUser, UserSource, without_password};
+use mapae::store::{DatabaseOptions, SourceUser, UserSource};
 use mapae_password::Pepper;
 
 use super::super::json_lines::quoted_id;
 use super::{BATCH, Progress, Source, SourceRow};
 use crate::cli::UserImport;
+use crate::commands::database_url::{from_file, warn_of_password};
 use crate::commands::{Failure, password, sentence};
-use crate::config::{Database, reason};
+use crate::config::Database;
 use crate::service::sqlite_options;
 
 /// What stands for a column that this table lacks.
 const NONE: &str = "-";
-/// The longest URL that is read from a file.
-const MAX_URL: usize = 4096;
 
 /// The rows of a table, in the order of their keys.
 pub(super) struct TableRows {
@@ -122,35 +121,13 @@ fn database(arguments: &UserImport) -> Result<DatabaseOptions, Failure> {
         },
     };
     if arguments.source.is_some() && arguments.source.as_deref() != Some(Path::new("-")) {
-        warn_of_password(url.expose());
+        warn_of_password(url.expose(), "--database-file");
     }
     match Database::parse(url.expose().trim()) {
         Ok(Database::File(path)) => file(&path),
         Ok(Database::Server(options)) => Ok(*options),
         Err(reason) => Err(Failure::usage(&format!("The database to import from {reason}."))),
     }
-}
-
-/// Others on this machine can read a command's arguments.
-fn warn_of_password(url: &str) {
-    let has_password = Database::parse(url).is_ok_and(|database| match database {
-        Database::Server(options) => without_password(&options.url) != options.url,
-        Database::File(_) => false,
-    });
-    if has_password {
-        tracing::warn!(
-            "others on this machine can see the password in the arguments: --database-file keeps it from them"
-        );
-    }
-}
-
-fn from_file(path: &Path) -> Result<SecretText, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::command(format!("{} cannot be read: {}.", path.display(), reason(&error))))?;
-    if text.len() > MAX_URL {
-        return Err(Failure::command(format!("{} holds no URL of a database.", path.display())));
-    }
-    Ok(SecretText::new(text))
 }
 
 fn file(path: &Path) -> Result<DatabaseOptions, Failure> {

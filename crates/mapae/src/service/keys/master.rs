@@ -14,7 +14,7 @@ use crate::domain::secret::WrapUse;
 use crate::domain::{EndReason, MasterKey, Rng};
 use crate::service::{By, throttle};
 use crate::settings::Signing;
-use crate::store::{NewRevocation, Sessions, Store, StoreError, Tx};
+use crate::store::{CopySource, DataKey, NewRevocation, Sessions, Store, StoreError, Tx};
 
 /// The name of the check value among the data keys. Its row is also the lock that whoever changes keys holds.
 const CHECK: &str = "check";
@@ -112,14 +112,25 @@ pub(in crate::service) async fn lock(tx: &mut Tx, master: &MasterKey) -> Result<
     Ok(())
 }
 
+fn opens_check(master: &MasterKey, row: &DataKey) -> bool {
+    master.unwrap(WrapUse::Check, CHECK, &row.wrapped).is_ok()
+}
+
 impl Service {
     /// Whether this is the master key of the database; `None` if there are no keys in it yet.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn is_master_key(store: &Store, master: &MasterKey) -> Result<Option<bool>, StoreError> {
-        let row = store.data_key(CHECK).await?;
-        Ok(row.map(|row| master.unwrap(WrapUse::Check, CHECK, &row.wrapped).is_ok()))
+        Ok(store.data_key(CHECK).await?.map(|row| opens_check(master, &row)))
+    }
+
+    /// The same of a database that is to be copied.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn is_master_key_of(source: &CopySource, master: &MasterKey) -> Result<Option<bool>, StoreError> {
+        Ok(source.data_key(CHECK).await?.map(|row| opens_check(master, &row)))
     }
 
     /// Wraps everything in the database with another master key, in one transaction. The data keys stay, so nobody is

@@ -8,6 +8,7 @@ mod postgres;
 #[path = "no_postgres.rs"]
 mod postgres;
 mod shape;
+mod snapshot;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(not(feature = "sqlite"))]

@@ -1,5 +1,9 @@
 //! `mapae db …`
 
+mod backup;
+mod copy;
+mod progress;
+
 use mapae::store::Store;
 use serde_json::json;
 
@@ -21,6 +25,8 @@ pub(super) async fn run(config: &Config, command: DbCommand) -> Result<(), Failu
             print(&format!("Applied {}.\n", applied.join(", ")))
         }
         DbCommand::Check(output) => check(config, output.json).await,
+        DbCommand::Backup(arguments) => backup::run(config, arguments).await,
+        DbCommand::Copy(arguments) => copy::run(config, arguments).await,
     }
 }
 
