@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mapae::domain::{BaseUrl, SystemRng};
+use mapae::domain::{BaseUrl, MasterKey, SystemRng};
 use mapae::settings::{HashPoolSettings, HttpSettings, Signup};
 use mapae::store::{DatabaseOptions, Migrate, NodeClock, OpenError, Store};
 use mapae::{Mapae, Settings};
@@ -141,9 +141,19 @@ async fn open(config: &Config, migrate: Migrate) -> Result<(Store, Arc<NodeClock
 /// Starts the service for a command that works on the database of a server, which may be running.
 ///
 /// # Errors
+/// As [`existing`].
+pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
+    let (store, clock, key) = existing(config).await?;
+    let base_url = config.base_url(config.listen.port);
+    Mapae::attach(store, settings(config, base_url), key, clock).await.map_err(sentence)
+}
+
+/// Opens the database of a server, which may be running, with its clock and the master key that should fit.
+///
+/// # Errors
 /// A sentence that says what to do, also when there is no database yet: making one in the wrong directory would only
 /// hide the mistake.
-pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
+pub(crate) async fn existing(config: &Config) -> Result<(Store, Arc<NodeClock>, MasterKey), Failure> {
     // A first start that is under way may yet take its database back.
     let lock = StartLock::take(config).await?;
     let file = data_dir::database_file(config)?;
@@ -155,8 +165,7 @@ pub(crate) async fn attach(config: &Config) -> Result<Mapae, Failure> {
     let (store, clock) = open(config, Migrate::Never).await?;
     key_file::settle(config, &store).await?;
     let key = data_dir::find_key(config)?.ok_or_else(|| data_dir::key_is_missing(config))?;
-    let base_url = config.base_url(config.listen.port);
-    Mapae::attach(store, settings(config, base_url), key, clock).await.map_err(sentence)
+    Ok((store, clock, key))
 }
 
 /// What a command says that finds no database.

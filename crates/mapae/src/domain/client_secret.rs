@@ -38,6 +38,12 @@ pub fn fast_hash(secret: &SecretText) -> String {
     format!("{FAST}{}", URL_SAFE_NO_PAD.encode_to_string(digest(&SHA256, secret.expose().as_bytes())))
 }
 
+/// Whether what is stored is the hash of a secret that was made here.
+pub fn is_fast_hash(stored: &str) -> bool {
+    let bytes = stored.strip_prefix(FAST).and_then(|hash| URL_SAFE_NO_PAD.decode_to_vec(hash).ok());
+    bytes.is_some_and(|bytes| bytes.len() == SHA256.output_len())
+}
+
 /// Compares a given secret with what is stored, if that is a fast hash.
 pub fn compare(stored: &str, given: &SecretText) -> Comparison {
     if !stored.starts_with(FAST) {

@@ -191,6 +191,6 @@ fn not_unique(column: &str, shape: &TableShape) -> Option<String> {
 }
 
 /// Nothing, or what Django stores for an account without a password.
-fn is_no_password(hash: &HashText) -> bool {
+pub(super) fn is_no_password(hash: &HashText) -> bool {
     hash.as_str().is_empty() || hash.as_str().starts_with('!')
 }

@@ -123,7 +123,7 @@ impl Tx {
     }
 }
 
-fn to_client(row: client::Model) -> Result<RegisteredClient, StoreError> {
+pub(super) fn to_client(row: client::Model) -> Result<RegisteredClient, StoreError> {
     let corrupt = |why: &str| StoreError::Corrupt { table: "mapae_client", why: format!("{}: {why}", row.id) };
     let seconds = |value: Option<i64>| {
         value.map(u32::try_from).transpose().map_err(|_| corrupt("a lifetime is no number of seconds"))

@@ -107,7 +107,7 @@ async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<SigningKeyRecord>, StoreE
     rows.into_iter().map(to_record).collect()
 }
 
-fn to_record(row: signing_key::Model) -> Result<SigningKeyRecord, StoreError> {
+pub(super) fn to_record(row: signing_key::Model) -> Result<SigningKeyRecord, StoreError> {
     let corrupt = |why: String| StoreError::Corrupt { table: "mapae_signing_key", why };
     Ok(SigningKeyRecord {
         algorithm: Algorithm::from_str(&row.algorithm).map_err(|error| corrupt(error.to_string()))?,

@@ -5,6 +5,7 @@
 
 mod audit;
 mod cache;
+mod check;
 mod clients;
 mod copy;
 mod data_keys;
@@ -46,6 +47,7 @@ use tokio::sync::watch as watch_channel;
 
 pub use audit::Stamped;
 use cache::Cache;
+pub use check::{Judge, RowFault};
 pub use clients::RegisteredClient;
 pub use copy::{Copied, CopiedTable, CopyError, CopyProgress, CopySource, CopyStep};
 pub use data_keys::DataKey;

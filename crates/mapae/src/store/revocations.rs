@@ -211,7 +211,7 @@ async fn newest<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
     Ok(newest.flatten().unwrap_or(0))
 }
 
-fn to_revocation(row: revocation::Model) -> Result<Revocation, StoreError> {
+pub(super) fn to_revocation(row: revocation::Model) -> Result<Revocation, StoreError> {
     let kind = RevokedKind::from_str(&row.kind)
         .map_err(|()| StoreError::Corrupt { table: "mapae_revocation", why: format!("unknown kind {}", row.kind) })?;
     Ok(Revocation { seq: row.seq, kind, value: row.value, before: row.before })

@@ -101,7 +101,7 @@ impl Table {
     }
 }
 
-fn key_column<E: EntityTrait>() -> E::Column {
+pub(super) fn key_column<E: EntityTrait>() -> E::Column {
     let mut columns = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
     columns.next().expect("every table has a primary key")
 }

@@ -92,6 +92,9 @@ impl Tx {
     }
 }
 
+/// The length of a counter's name.
+pub(super) const COUNTER_BYTES: usize = size_of::<CounterId>();
+
 fn to_row(id: CounterId, counter: &Counter) -> throttle::ActiveModel {
     throttle::ActiveModel {
         counter: Set(id.0.to_vec()),
