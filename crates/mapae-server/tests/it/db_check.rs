@@ -3,7 +3,8 @@
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::everything::{column, file_url, fill, open, sql, tables};
+use crate::db_copy::crowd;
+use crate::everything::{column, copy, file_url, fill, open, sql, tables};
 use crate::postgres::OwnDatabase;
 use crate::support::{Ended, GOOD_KEY, Home};
 
@@ -257,7 +258,7 @@ const DAMAGES: &[Damage] = &[
     damage(
         "mapae_signing_key",
         "state = 'active'",
-        ["k4", "kid = 'k4', state = 'retiring'", "would be accepted for good", "mapae key revoke k4"],
+        ["k4", "kid = 'k4', state = 'retiring', wrapped_private = ''", "would be accepted for good", "mapae key revoke k4"],
     ),
     damage(
         "mapae_data_key",
@@ -395,7 +396,7 @@ async fn a_row_of_any_table_that_cannot_be_read_is_named() {
         assert!(problem.contains("not of its type") && problem.contains(&time), "{fault:#}");
     }
     // A copy would only carry it on.
-    let copied = crate::everything::copy(&home, "sqlite:///mapae-data/mapae.db", "sqlite:///new.db", &[]);
+    let copied = copy(&home, "sqlite:///mapae-data/mapae.db", "sqlite:///new.db", &[]);
     assert!(copied.status == Some(1) && copied.stderr.contains("`mapae db check` there tells which row"), "{copied:?}");
     assert!(!home.path().join("new.db").exists());
 }
@@ -404,7 +405,7 @@ async fn a_row_of_any_table_that_cannot_be_read_is_named() {
 async fn very_many_broken_rows_are_counted() {
     let home = Home::migrated();
     home.add_user(&["ada"]);
-    crate::db_copy::crowd(&file_url(&home, FILE), 2_500).await;
+    crowd(&file_url(&home, FILE), 2_500).await;
     sql(&file_url(&home, FILE), "UPDATE mapae_user SET search = '' WHERE id <> 'u1'; DELETE FROM mapae_session").await;
     let (shown, rows) = found(&home.run(&["db", "check", "--json"], &[]));
     assert_eq!((rows.len(), &shown["more_rows"]), (1_000, &json!(1_500)));

@@ -1,8 +1,13 @@
 //! `mapae db copy` between files; see `db_copy_postgres` for servers.
 
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::Value;
 
-use crate::everything::{column, copy, file_url, fill, sql, tables};
+use crate::everything::{column, copy, file_url, fill, open, sql, tables};
 use crate::server::Server;
 use crate::support::{Ended, Home, OTHER_KEY};
 
@@ -25,8 +30,7 @@ async fn assert_same(home: &Home, one: &str, other: &str) {
         for (left, right) in [("main", "other"), ("other", "main")] {
             let query =
                 format!("SELECT count(*) FROM (SELECT * FROM {left}.{name} EXCEPT SELECT * FROM {right}.{name})");
-            let database = crate::everything::open(&file_url(home, one)).await;
-            use sea_orm::{ConnectionTrait, Statement};
+            let database = open(&file_url(home, one)).await;
             database.execute_unprepared(&attach).await.expect("attached");
             let statement = Statement::from_string(database.get_database_backend(), query);
             let row = database.query_one_raw(statement).await.expect("compared").expect("a row");
@@ -184,8 +188,8 @@ async fn a_copy_that_is_killed_leaves_nothing_and_is_made_again() {
     for delay in 0..8 {
         let arguments = ["db", "copy", "--from", SOURCE, "--to", "sqlite:///new.db"];
         let mut child = home.command(&arguments, &[]).spawn().expect("mapae runs");
-        crate::db_copy::wait_for_rows(&mut child);
-        std::thread::sleep(std::time::Duration::from_millis(150 * delay));
+        wait_for_rows(&mut child);
+        std::thread::sleep(Duration::from_millis(150 * delay));
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
         match tables(&home, "new.db").await.len() {
@@ -218,9 +222,8 @@ pub(crate) async fn crowd(url: &str, people: u32) {
 }
 
 /// Waits until a copy says that it has begun to copy.
-pub(crate) fn wait_for_rows(child: &mut std::process::Child) {
-    use std::io::BufRead;
-    let stderr = std::io::BufReader::new(child.stderr.take().expect("piped"));
+pub(crate) fn wait_for_rows(child: &mut Child) {
+    let stderr = BufReader::new(child.stderr.take().expect("piped"));
     let line = stderr.lines().map_while(Result::ok).find(|line| line.starts_with("copying "));
     assert!(line.is_some(), "it does not copy");
 }

@@ -1,12 +1,14 @@
 //! `mapae db copy` from a file to a server, and back; see `postgres` for where the server comes from.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::db_copy::{crowd, wait_for_rows};
 use crate::everything::{column, copy, file_url, fill, sql, tables};
 use crate::postgres::OwnDatabase;
 use crate::server::Server;
-use crate::support::{GOOD_KEY, Home};
+use crate::support::{Ended, GOOD_KEY, Home};
 
 const SOURCE: &str = "sqlite:///mapae-data/mapae.db";
 const TABLES: &str = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()";
@@ -24,7 +26,7 @@ async fn there_and_back_nothing_is_lost() {
     let there = copy(&home, SOURCE, &database.url, &["--json"]);
     assert_eq!(there.status, Some(0), "{there:?}");
     assert!(!there.stdout.contains("hunter2") && !there.stderr.contains("hunter2"), "{there:?}");
-    let sums = |ended: &crate::support::Ended| -> Value {
+    let sums = |ended: &Ended| -> Value {
         serde_json::from_str::<Value>(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"))["tables"].clone()
     };
     let there = sums(&there);
@@ -72,7 +74,7 @@ async fn a_killed_copy_leaves_the_server_empty() {
         let arguments = ["db", "copy", "--from", SOURCE, "--to", &database.url];
         let mut child = home.command(&arguments, &[]).spawn().expect("mapae runs");
         wait_for_rows(&mut child);
-        std::thread::sleep(std::time::Duration::from_millis(delay));
+        std::thread::sleep(Duration::from_millis(delay));
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
         let whole = column::<String>(&database.url, TABLES).await.len();

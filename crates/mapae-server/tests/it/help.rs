@@ -66,6 +66,8 @@ fn every_command_has_help() {
         "config show",
         "db migrate",
         "db check",
+        "db backup",
+        "db copy",
     ] {
         let arguments: Vec<_> = command.split(' ').chain(["--help"]).collect();
         let ended = Home::new().run(&arguments, &[]);
