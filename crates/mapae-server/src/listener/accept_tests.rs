@@ -109,3 +109,29 @@ fn trouble_is_logged_now_and_then() {
     assert_eq!(lines(0..40), 1);
     assert_eq!(lines(40..120), 2);
 }
+
+#[tokio::test]
+async fn whoever_was_let_in_before_the_end_is_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = Router::new().route("/", axum::routing::get(async || "hello"));
+    let limits = Limits { head_timeout: PATIENCE, connections: 100 };
+    let mut early = Vec::new();
+    for sent in [REQUEST, REQUEST, b""] {
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        early.push(stream);
+    }
+    let watched = GracefulShutdown::new();
+    accept_waiting(&listener, &app, limits, &watched).await;
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    TcpStream::connect(address).await.expect_err("nobody is let in any more");
+    let ended = tokio::spawn(watched.shutdown());
+    // This one sends its request only now.
+    early[2].write_all(REQUEST).await.unwrap();
+    for stream in early {
+        let answer = until_closed(stream).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    }
+    timeout(PATIENCE, ended).await.expect("it ends").unwrap();
+}

@@ -80,8 +80,9 @@ pub(super) struct Fleet {
     pub(super) balancer: Balancer,
     pub(super) client: Client,
     nodes: Vec<Node>,
-    /// An administrator's token.
+    /// An administrator's tokens.
     pub(super) admin: String,
+    pub(super) refresh: String,
 }
 
 struct Node {
@@ -106,11 +107,11 @@ impl Fleet {
         let node = |variables| Node { server: None, home: Home::new(), variables, through: through.clone() };
         let nodes: Vec<_> = nodes.into_iter().map(node).collect();
         let client = client();
-        let mut fleet = Self { balancer, client, nodes, admin: String::new() };
+        let mut fleet = Self { balancer, client, nodes, admin: String::new(), refresh: String::new() };
         for node in 0..fleet.nodes.len() {
             fleet.run(node);
         }
-        fleet.admin = fleet.sign_in_admin().await;
+        (fleet.admin, fleet.refresh) = fleet.sign_in_admin().await;
         fleet
     }
 
@@ -119,12 +120,13 @@ impl Fleet {
         Self::start(databases.iter().map(|database| variables(database)).collect()).await
     }
 
-    async fn sign_in_admin(&self) -> String {
+    async fn sign_in_admin(&self) -> (String, String) {
         let url = format!("{}/users/signin", self.balancer.pick(0).url);
         let body = json!({ "email": ADMIN, "password": PASSWORD, "scope": "me mapae:admin" });
         let answer = self.client.post(url).json(&body).send().await.expect("an answer");
         let body: Value = answer.json().await.expect("JSON");
-        body["access_token"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
+        let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
+        (text("access_token"), text("refresh_token"))
     }
 
     /// Starts a node, and lets requests go there.
