@@ -20,7 +20,7 @@ impl SmallDisk {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m,mode=755"), "tmpfs"]).arg(directory.path());
         let mounted = mount.output().is_ok_and(|ended| ended.status.success());
-        mounted.then_some(Self(directory))
+        mounted.then(|| Self(directory))
     }
 
     pub(super) fn path(&self) -> &Path {
