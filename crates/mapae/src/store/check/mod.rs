@@ -53,7 +53,7 @@ impl Store {
         judge: &dyn Judge,
         found: &mut (dyn FnMut(RowFault) + Send),
     ) -> Result<(), StoreError> {
-        let snapshot = self.0.connections.engine.begin_snapshot(&self.0.read).await?;
+        let snapshot = self.0.connections.engine.begin_snapshot(self.0.connections.read.pool()).await?;
         let mut check = Check { db: &snapshot, now: self.now(), judge, found };
         check.data_keys().await?;
         check.signing_keys().await?;
