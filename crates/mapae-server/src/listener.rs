@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::Failure;
 use crate::config::{Listen, reason};
-use accept::{Limits, accept, accept_waiting};
+use accept::{Limits, accept, close};
 
 /// Takes the address.
 ///
@@ -68,9 +68,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, grace: Duration, m
         () = stop.next() => {}
         never = accept(&listener, &app, limits, &connections) => match never {},
     }
-    // Whoever the system let in already has sent a request, or is about to.
-    accept_waiting(&listener, &app, limits, &connections).await;
-    drop(listener);
+    close(listener, &app, limits, &connections).await;
     tracing::info!(connections = connections.count(), "stopping: running requests finish, new ones are refused");
     tokio::select! {
         () = connections.shutdown() => {}

@@ -31,6 +31,8 @@ const OTHER_DESCRIPTORS: u64 = 128;
 const LEAST_CONNECTIONS: u64 = 16;
 /// Rest after a failure to accept that is not one connection's own, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+/// At the end, connections that have sent no request are closed after this time.
+const LAST_REQUESTS: Duration = Duration::from_millis(50);
 /// Between two log lines about the same trouble.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 
@@ -84,14 +86,16 @@ pub(super) async fn accept(
     }
 }
 
-/// Accepts the connections that wait in the system's queue at this moment, and serves them.
-pub(super) async fn accept_waiting(listener: &TcpListener, app: &Router, limits: Limits, watched: &GracefulShutdown) {
+/// Lets nobody in any more. Whoever the system has let in already is served: he has sent a request, or is about to.
+pub(super) async fn close(listener: TcpListener, app: &Router, limits: Limits, watched: &GracefulShutdown) {
     let room = Arc::new(Semaphore::new(limits.connections));
     while let Ok(permit) = Arc::clone(&room).try_acquire_owned()
         && let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
     {
         spawn(stream, peer, app, limits.head_timeout, watched, permit);
     }
+    drop(listener);
+    tokio::time::sleep(LAST_REQUESTS).await;
 }
 
 fn spawn(

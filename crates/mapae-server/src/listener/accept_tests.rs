@@ -121,14 +121,12 @@ async fn whoever_was_let_in_before_the_end_is_answered() {
         stream.write_all(sent).await.unwrap();
         early.push(stream);
     }
-    let watched = GracefulShutdown::new();
-    accept_waiting(&listener, &app, limits, &watched).await;
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let (watched, address) = (GracefulShutdown::new(), listener.local_addr().unwrap());
+    // The last one sends its request only now.
+    let (late, ()) = tokio::join!(early[2].write_all(REQUEST), close(listener, &app, limits, &watched));
+    late.unwrap();
     TcpStream::connect(address).await.expect_err("nobody is let in any more");
     let ended = tokio::spawn(watched.shutdown());
-    // This one sends its request only now.
-    early[2].write_all(REQUEST).await.unwrap();
     for stream in early {
         let answer = until_closed(stream).await;
         assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));

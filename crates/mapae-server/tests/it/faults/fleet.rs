@@ -210,7 +210,7 @@ fn started_through(through: &[String], command: Command) -> Command {
 }
 
 /// A client whose patience ends after that of every node.
-pub(super) fn client() -> Client {
+fn client() -> Client {
     Client::builder().timeout(REQUEST_LIMIT + Duration::from_secs(2)).build().expect("a client")
 }
 

@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::fleet::{Balancer, Fleet, REQUEST_LIMIT, Target, client};
+use super::fleet::{Balancer, Fleet, REQUEST_LIMIT, Target};
 use super::ledger::{Ledger, Outcome, since};
 use crate::server::{PASSWORD, now};
 
@@ -128,7 +128,7 @@ impl Caller {
     pub(super) fn new(fleet: &Fleet, ledger: &Arc<Ledger>, number: usize) -> Self {
         let (balancer, admin) = (fleet.balancer.clone(), fleet.admin.clone());
         let dice = 0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1);
-        Self { client: client(), balancer, ledger: Arc::clone(ledger), admin, dice }
+        Self { client: fleet.client.clone(), balancer, ledger: Arc::clone(ledger), admin, dice }
     }
 
     /// A number below `limit`.
