@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::debian::{self, Tool};
 use crate::packages;
+use crate::pgbouncer::Pooler;
 use crate::postgres::{self, Cluster, Durability};
 use crate::process::{self, Stopwatch, cargo, line};
 use crate::upgrade;
@@ -52,9 +53,14 @@ enum Part {
     Test,
     /// The tests of the library once more, on PostgreSQL
     Postgres,
+    /// The suites, and what nodes do at once, on PostgreSQL through PgBouncer
+    Pgbouncer,
     /// The previous release beside this commit on one database, once a release is tagged
     Upgrade,
 }
+
+/// The tests that show whether the way leads through a pooler; all of them pass that way, but it takes long.
+const THROUGH_POOLER: &[&str] = &["pooled::", "suites::", "nodes::", "races::", "caches::"];
 
 impl Part {
     fn name(self) -> &'static str {
@@ -65,15 +71,15 @@ impl Part {
             Self::Doc => "doc",
             Self::Test => "test",
             Self::Postgres => "postgres",
+            Self::Pgbouncer => "pgbouncer",
             Self::Upgrade => "upgrade",
         }
     }
 
-    fn command(self, cluster: Option<&Cluster>, arguments: &[String]) -> Result<Command> {
+    /// `servers` are the variables by which tests find the servers that they need.
+    fn command(self, servers: &[(&str, String)], arguments: &[String]) -> Result<Command> {
         let mut cargo = cargo();
-        if let Some(cluster) = cluster {
-            cargo.envs(cluster.variables());
-        }
+        cargo.envs(servers.iter().map(|(name, value)| (name, value)));
         match self {
             Self::Fmt => cargo.args(["fmt", "--all", "--check"]),
             Self::Clippy => {
@@ -88,11 +94,14 @@ impl Part {
             }
             Self::Test if arguments.is_empty() => cargo.args(["test", "--workspace", "--all-features"]),
             Self::Test => cargo.args(["test", "--workspace", "--all-features", "--"]).args(arguments),
-            Self::Postgres => {
+            Self::Postgres | Self::Pgbouncer => {
                 let mut tests = Command::new(tests_of(LIBRARY)?);
                 tests.current_dir(process::root().join(LIBRARY)).env("MAPAE_TEST_ENGINE", "postgres");
                 let variables = cargo.get_envs().filter_map(|(name, value)| Some((name, value?)));
                 tests.envs(variables).args(arguments);
+                if self == Self::Pgbouncer && arguments.is_empty() {
+                    tests.args(THROUGH_POOLER);
+                }
                 return Ok(tests);
             }
             Self::Upgrade => cargo.args(["xtask", "upgrade"]),
@@ -102,7 +111,7 @@ impl Part {
 
     /// Whether it takes a PostgreSQL server.
     fn needs_postgres(self) -> bool {
-        matches!(self, Self::Test | Self::Postgres)
+        matches!(self, Self::Test | Self::Postgres | Self::Pgbouncer)
     }
 }
 
@@ -149,7 +158,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     for (number, part) in parts.iter().enumerate() {
         let name = part.name();
-        let mut command = part.command(cluster.as_ref().filter(|_| part.needs_postgres()), &options.arguments)?;
+        let mut servers = Vec::new();
+        if part.needs_postgres() {
+            servers.extend(cluster.iter().flat_map(Cluster::variables));
+        }
+        // Only for as long as this part takes.
+        let pooler = match (part, &cluster) {
+            (Part::Pgbouncer, Some(cluster)) => Some(Pooler::start("The test suite", cluster)?),
+            _ => None,
+        };
+        servers.extend(pooler.iter().flat_map(Pooler::variables));
+        let mut command = part.command(&servers, &options.arguments)?;
         println!("==> {}/{} {name}: {}", number + 1, parts.len(), line(&command));
         let stopwatch = Stopwatch::start();
         process::run(&mut command).map_err(|error| {

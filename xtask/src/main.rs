@@ -4,6 +4,7 @@ mod bar;
 mod bench;
 mod debian;
 mod packages;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod soak;

@@ -19,7 +19,7 @@ const OLDEST: u32 = 13;
 /// Where Debian puts the versions that are installed.
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// The superuser of the private server; whoever reaches its port is let in.
-const USER: &str = "mapae";
+pub(crate) const USER: &str = "mapae";
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Users as whom it may run where we are root, as whom it refuses to.
@@ -116,6 +116,11 @@ impl Cluster {
         command
     }
 
+    /// On which port of 127.0.0.1 it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn wait(&mut self) -> Result<()> {
         let stopwatch = Stopwatch::start();
         loop {
@@ -189,9 +194,27 @@ fn programs() -> Option<PathBuf> {
     newest.map(|(_, path)| path).or_else(|| find("initdb")?.parent().map(Path::to_owned))
 }
 
+/// A program that refuses to run as root.
+pub(crate) fn unprivileged_command(program: &Path) -> Result<Command> {
+    let owner = if is_root() { Some(unprivileged()?) } else { None };
+    Ok(run_as(program, owner))
+}
+
+/// Gives a temporary directory to whom [`unprivileged_command`] runs as.
+pub(crate) fn open_to_unprivileged(directory: &Path) -> Result<()> {
+    if is_root() {
+        let (user, group) = unprivileged()?;
+        chown(directory, Some(user), Some(group))?;
+    }
+    Ok(())
+}
+
 /// One of the server's programs, run as this user.
 fn command(programs: &Path, name: &str, owner: Option<(u32, u32)>) -> Command {
-    let program = programs.join(name);
+    run_as(&programs.join(name), owner)
+}
+
+fn run_as(program: &Path, owner: Option<(u32, u32)>) -> Command {
     let Some((user, group)) = owner else { return Command::new(program) };
     let mut command = Command::new("setpriv");
     command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);

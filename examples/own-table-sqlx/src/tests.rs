@@ -1,6 +1,7 @@
 //! The example in its own process, without a network: how an application tests itself.
 
-use mapae::testing::TestApp;
+use mapae::testing::conformance::{self, KnownUser, KnownUsers};
+use mapae::testing::{TestApp, races};
 use sqlx::sqlite::SqlitePoolOptions;
 
 use super::{User, Users, app};
@@ -40,6 +41,16 @@ async fn whoever_is_gone_is_refused() {
     sqlx::query("DELETE FROM users").execute(&db).await.unwrap();
     let answer = john.get("/").await.expect(401);
     assert_eq!(answer.json()["detail"], "Could not validate credentials");
+}
+
+#[tokio::test]
+async fn the_table_does_what_is_needed_of_it() {
+    let (_, db) = start().await;
+    sqlx::query("INSERT INTO users VALUES (2, 'ann', 'none')").execute(&db).await.unwrap();
+    let known =
+        KnownUsers { active: KnownUser::new("1", "johndoe"), other: KnownUser::new("2", "ann"), disabled: None };
+    conformance::user_store(Users(db.clone()), &known).await.assert_kept();
+    races::user_store(Users(db), &known).await.assert_kept();
 }
 
 /// What a reader has to write for a login and a protected route: every line of this program but blank ones, comments

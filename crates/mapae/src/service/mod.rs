@@ -70,6 +70,8 @@ pub use passwords::{NewPasswordError, Passwords, Verdict};
 pub use sessions::{EndSessionError, Ending};
 pub use tickets::{TicketError, TicketResponse};
 pub use tokens::{IssueError, SignInError, TokenResponse};
+#[cfg(feature = "testing")]
+pub(crate) use user_table::Table;
 
 use crate::domain::ids::IdSource;
 use crate::domain::scope::ScopeCatalogueError;

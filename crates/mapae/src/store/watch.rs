@@ -47,6 +47,13 @@ impl Store {
         self.0.last_look.is_recent()
     }
 
+    /// The number of the newest row of the log of changes that is about this.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn newest_change(&self, subject: &str) -> Result<Option<i64>, StoreError> {
+        let newest = Entity::find().filter(Column::Subject.eq(subject)).order_by_desc(Column::Id);
+        Ok(newest.one(&self.0.read).await?.map(|row| row.id))
+    }
+
     /// Reads the log of changes until the returned guard is dropped, and removes what is old; rows of the audit trail
     /// after `audit_retention`. Until this runs nothing is read from caches.
     ///

@@ -1,9 +1,14 @@
 //! For the tests of applications: the whole application on a database of its own, without a network, with a clock to
 //! move, and a token for anybody in one line. Feature `testing`; the book's chapter "Testing your application" shows it.
 //!
-//! What goes wrong here panics, which is how a test fails.
+//! What goes wrong here panics, which is how a test fails. [`conformance`] and [`races`] are suites for databases and for
+//! user tables of an application's own; they report.
 
 mod caller;
+pub mod conformance;
+mod nodes;
+pub mod races;
+mod report;
 mod response;
 
 use std::sync::Arc;
@@ -14,6 +19,7 @@ use mapae_verify::{Algorithm, ManualClock, Scopes, SigningKey, Subject};
 use tempfile::TempDir;
 
 pub use caller::Caller;
+pub use report::{Broken, Finding, Report, SuiteError, Verdict};
 pub use response::TestResponse;
 
 use crate::Mapae;

@@ -1,5 +1,6 @@
 //! The database of a test: a file in a temporary directory, or, where `MAPAE_TEST_ENGINE=postgres`, one of its own on the
-//! server that `MAPAE_TEST_POSTGRES` names. `cargo xtask test` starts such a server and runs these tests on both.
+//! server that `MAPAE_TEST_POSTGRES` names, to which nodes go by way of `MAPAE_TEST_POOLER` if that is set. `cargo xtask
+//! test` starts such a server and runs these tests on both, and some of them through PgBouncer.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -7,7 +8,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::{LazyLock, mpsc};
 
-use mapae::store::{Migrate, Store};
+use mapae::store::{DatabaseOptions, Migrate, Store};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
@@ -20,6 +21,9 @@ static SERVER: LazyLock<Option<String>> = LazyLock::new(|| {
         other => panic!("MAPAE_TEST_ENGINE is {other}, but must be sqlite or postgres"),
     }
 });
+
+/// The way of nodes to it through a pooler, if they go through one. Databases are made and looked into without it.
+static POOLER: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("MAPAE_TEST_POOLER").ok());
 
 /// On this machine nothing is gained by encrypting.
 const PLAIN: &str = "?sslmode=disable";
@@ -42,13 +46,32 @@ pub(crate) fn is_file(test: &str) -> bool {
 pub(crate) fn url(directory: &Path) -> String {
     match &*SERVER {
         None => format!("sqlite://{}", directory.join("mapae.db").display()),
-        Some(server) => {
-            let (name, (reply, made)) = (name(directory), mpsc::channel());
-            KEEPER.send(Order::Make(name.clone(), reply)).expect("the keeper runs");
-            made.recv().expect("the database is made");
-            format!("{server}/{name}{PLAIN}")
-        }
+        Some(server) => made(server, directory, true),
     }
+}
+
+fn made(server: &str, directory: &Path, migrated: bool) -> String {
+    let (name, (reply, made)) = (name(directory), mpsc::channel());
+    KEEPER.send(Order::Make { name: name.clone(), migrated, reply }).expect("the keeper runs");
+    made.recv().expect("the database is made");
+    format!("{server}/{name}{PLAIN}")
+}
+
+/// The same as a node is told of it: by way of the pooler, if these tests go through one, and past it.
+pub(crate) fn options(directory: &Path) -> DatabaseOptions {
+    let direct = url(directory);
+    match (SERVER.as_deref(), pooler()) {
+        (Some(server), Some(pooler)) => DatabaseOptions {
+            direct_url: Some(direct.clone()),
+            ..DatabaseOptions::new(direct.replacen(server, pooler, 1))
+        },
+        _ => DatabaseOptions::new(direct),
+    }
+}
+
+/// The way to the server through a pooler, if these tests go through one.
+pub(crate) fn pooler() -> Option<&'static str> {
+    POOLER.as_deref()
 }
 
 /// A temporary directory; the database that belongs to it goes with it.
@@ -61,6 +84,15 @@ impl Directory {
 
     pub(crate) fn url(&self) -> String {
         url(self.path())
+    }
+
+    pub(crate) fn options(&self) -> DatabaseOptions {
+        options(self.path())
+    }
+
+    /// The same, if it is the first to be asked for, without tables.
+    pub(crate) fn empty_url(&self) -> String {
+        SERVER.as_ref().map_or_else(|| self.url(), |server| made(server, self.path(), false))
     }
 }
 
@@ -87,7 +119,7 @@ fn name(directory: &Path) -> String {
 }
 
 enum Order {
-    Make(String, mpsc::Sender<()>),
+    Make { name: String, migrated: bool, reply: mpsc::Sender<()> },
     Drop(String),
 }
 
@@ -112,8 +144,9 @@ async fn keep(server: &str, orders: &mpsc::Receiver<Order>) {
     let mut made = std::collections::HashSet::new();
     for order in orders {
         match order {
-            Order::Make(name, reply) => {
+            Order::Make { name, migrated, reply } => {
                 if made.insert(name.clone()) {
+                    let template = if migrated { &template } else { "template0" };
                     let made = run(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
                     made.expect("the database is made");
                 }

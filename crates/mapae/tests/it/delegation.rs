@@ -137,7 +137,7 @@ impl Garage {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let owners = Owners { owns: Arc::new(AtomicBool::new(true)), sells: Arc::default(), asked: Arc::default() };
         let mapae = Mapae::builder(BaseUrl::parse(&url).unwrap())
-            .database(directory.url())
+            .database(directory.options())
             .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())
             .clock(Arc::new(ManualClock::new(START)))
             .settings(|own| *own = settings(&url))

@@ -10,12 +10,12 @@ use mapae::service::hooks::Hooks;
 use mapae::{Mapae, http};
 use mapae_verify::{ManualClock, Scopes};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use serde_json::{Map, Value, json};
-use sqlx::SqlitePool;
-use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use crate::captured_log::capture;
+use crate::database::Directory;
 use crate::forge::parts;
 use crate::server::{MASTER_KEY, PASSWORD, START, expect, problem, refused_fields, settings, text};
 
@@ -24,7 +24,7 @@ use crate::server::{MASTER_KEY, PASSWORD, START, expect, problem, refused_fields
 struct Recorder {
     calls: Arc<Mutex<Vec<String>>>,
     /// Another connection to the same database.
-    other: Arc<Mutex<Option<SqlitePool>>>,
+    other: Arc<Mutex<Option<DatabaseConnection>>>,
     /// `slow` waits for one of these.
     may_go: Arc<Semaphore>,
 }
@@ -41,8 +41,9 @@ impl Recorder {
     /// How many rows another connection sees.
     async fn rows(&self, table: &str, id: &str) -> i64 {
         let other = self.other.lock().unwrap().clone().unwrap();
-        let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE id = ?"));
-        sqlx::query_scalar(count).bind(id).fetch_one(&other).await.unwrap()
+        let sql = format!("SELECT count(*) FROM {table} WHERE id = $1");
+        let count = Statement::from_sql_and_values(other.get_database_backend(), sql, [id.into()]);
+        other.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
 }
 
@@ -101,7 +102,7 @@ struct Hooked {
     client: Client,
     recorder: Recorder,
     mapae: Mapae,
-    _directory: TempDir,
+    _directory: Directory,
     _background: Background,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -114,14 +115,13 @@ impl Drop for Hooked {
 
 impl Hooked {
     async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Directory::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (calls, other, may_go) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(0)));
         let recorder = Recorder { calls, other, may_go };
-        let database = format!("sqlite://{}", directory.path().join("mapae.db").display());
         let mapae = Mapae::builder(BaseUrl::parse(&url).unwrap())
-            .database(&database)
+            .database(directory.options())
             .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())
             .clock(Arc::new(ManualClock::new(START)))
             .settings(|own| *own = settings(&url))
@@ -129,7 +129,7 @@ impl Hooked {
             .build()
             .await
             .unwrap();
-        *recorder.other.lock().unwrap() = Some(SqlitePool::connect(&database).await.unwrap());
+        *recorder.other.lock().unwrap() = Some(Database::connect(directory.url()).await.unwrap());
         let background = mapae.watch().await.unwrap();
         let app = http::app(mapae.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });

@@ -18,7 +18,7 @@ const HOUR: i64 = 3600;
 async fn command_line(server: &Server, access_token_lifetime: u32) -> Mapae {
     let clock = Arc::new(server.clock.clone());
     let store =
-        Store::open(crate::database::url(server.directory()), false, Migrate::Never, clock.clone()).await.unwrap();
+        Store::open(crate::database::options(server.directory()), false, Migrate::Never, clock.clone()).await.unwrap();
     let mut settings = server.settings.clone();
     settings.access_token_lifetime = access_token_lifetime;
     Mapae::attach(store, settings, MasterKey::new(MASTER_KEY.to_vec()).unwrap(), clock).await.unwrap()

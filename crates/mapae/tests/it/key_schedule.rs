@@ -54,7 +54,7 @@ async fn under_load_no_valid_token_is_refused_and_no_request_fails() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut settings = settings(&url);
     (settings.next_key_min_age, settings.key_rotation) = (1, 1);
-    let (clock, database) = (Arc::new(SystemClock), directory.url());
+    let (clock, database) = (Arc::new(SystemClock), directory.options());
     let store = Store::open(&database, true, Migrate::Apply, clock.clone()).await.unwrap();
     let master = MasterKey::new(MASTER_KEY.to_vec()).unwrap();
     let mapae = Mapae::start(store, settings, master, clock).await.unwrap();

@@ -85,7 +85,7 @@ async fn start(router: impl FnOnce(&Mapae) -> axum::Router<App>) -> Running {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let directory = Directory::new();
     let mapae = Mapae::builder(BaseUrl::parse(&url).unwrap())
-        .database(directory.url())
+        .database(directory.options())
         .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())
         .clock(Arc::new(ManualClock::new(START)))
         .scope::<Items>()

@@ -1,4 +1,5 @@
-//! An application with its own user table, in the same SQLite file as our tables, on a free port of 127.0.0.1.
+//! An application with its own user table on a free port of 127.0.0.1: in the same SQLite file as our tables, or, where
+//! these tests run on PostgreSQL, in a file beside them.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,15 +15,17 @@ use mapae::service::builder::Builder;
 use mapae::service::user_store::{
     InsertUser, Inserted, NewStoredUser, Profile, SetActive, SetPasswordHash, SubjectClaims,
 };
+use mapae::store::DatabaseOptions;
 use mapae::{CurrentUser, Mapae, StoredUser, UserStore, UserTable, http};
 use mapae_password::{Argon2Params, Context, Password, Workspace};
 use mapae_verify::{ManualClock, Scopes};
 use reqwest::{Client, Response, StatusCode};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{FromRow, SqlitePool};
-use tempfile::TempDir;
 
+use crate::database::{Directory, is_postgres, options};
 use crate::server::{MASTER_KEY, PASSWORD, START, expect, settings, text};
 
 /// A row of the application's own table.
@@ -251,7 +254,9 @@ pub(crate) struct OwnApp {
     pub(crate) db: SqlitePool,
     pub(crate) people: People,
     start: Start,
-    directory: TempDir,
+    directory: Arc<Directory>,
+    /// Looks into our tables.
+    ours: DatabaseConnection,
     _background: Option<Background>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -281,7 +286,7 @@ impl OwnApp {
     }
 
     pub(crate) async fn start_with(start: Start) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::new());
         let path = directory.path().join("app.db");
         let db = pool(&path, start.connections, Duration::from_secs(5)).await;
         let (mut people, tables) = People::new(db.clone());
@@ -293,7 +298,8 @@ impl OwnApp {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let clock = ManualClock::new(START);
-        let mapae = build(&url, &path, &clock, &people, &start).await;
+        let mapae = build(&url, &directory, &clock, &people, &start).await;
+        let ours = Database::connect(looked_into(&directory)).await.unwrap();
         let service = mapae.service().unwrap().clone();
         let background = if start.probe { None } else { Some(service.watch().await.unwrap()) };
         let state = AppState { mapae: mapae.clone(), db: db.clone() };
@@ -309,6 +315,7 @@ impl OwnApp {
             people,
             start,
             directory,
+            ours,
             _background: background,
             serving,
         };
@@ -318,8 +325,7 @@ impl OwnApp {
 
     /// Another process on the same database, in effect.
     pub(crate) async fn another_process(&self) -> Mapae<Person> {
-        let path = self.directory.path().join("app.db");
-        build(&self.url, &path, &self.clock, &self.people, &self.start).await
+        build(&self.url, &self.directory, &self.clock, &self.people, &self.start).await
     }
 
     /// The application adds a person, whose id is `id-` and the name, with the usual password.
@@ -345,10 +351,11 @@ impl OwnApp {
 
     /// Sessions that were not ended.
     pub(crate) async fn open_sessions(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM mapae_session WHERE ended_at IS NULL")
-            .fetch_one(&self.db)
-            .await
-            .unwrap()
+        let asked = sea_orm::Statement::from_string(
+            self.ours.get_database_backend(),
+            "SELECT count(*) FROM mapae_session WHERE ended_at IS NULL",
+        );
+        self.ours.query_one_raw(asked).await.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -387,15 +394,22 @@ impl OwnApp {
     }
 }
 
-async fn build(
-    url: &str,
-    path: &std::path::Path,
-    clock: &ManualClock,
-    people: &People,
-    start: &Start,
-) -> Mapae<Person> {
+/// Where our tables are.
+fn tables_of(directory: &Directory) -> DatabaseOptions {
+    match is_postgres() {
+        true => options(directory.path()),
+        false => DatabaseOptions::new(format!("sqlite://{}", directory.path().join("app.db").display())),
+    }
+}
+
+fn looked_into(directory: &Directory) -> String {
+    let tables = tables_of(directory);
+    tables.direct_url.unwrap_or(tables.url)
+}
+
+async fn build(url: &str, directory: &Directory, clock: &ManualClock, people: &People, start: &Start) -> Mapae<Person> {
     let builder = Mapae::builder(BaseUrl::parse(url).unwrap())
-        .database(format!("sqlite://{}", path.display()))
+        .database(tables_of(directory))
         .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())
         .clock(Arc::new(clock.clone()))
         .settings(|own| *own = settings(url))

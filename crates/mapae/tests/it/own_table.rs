@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mapae::UserTable;
+use mapae::testing::conformance::{self, KnownUser, KnownUsers};
+use mapae::testing::races;
 use mapae_password::Argon2Params;
 use mapae_verify::Scopes;
 use reqwest::StatusCode;
@@ -11,7 +13,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::captured_log::capture;
-use crate::own_app::{OwnApp, People, Start, hash};
+use crate::own_app::{OwnApp, People, Start, able, hash};
 use crate::server::{PASSWORD, expect, problem};
 
 const NEW_PASSWORD: &str = "seven purple elephants dancing";
@@ -331,4 +333,20 @@ async fn a_proxy_takes_nobody_for_another_whose_id_is_the_same_but_for_blanks() 
     };
     assert_eq!(subject("ann").await, (200, "id-ann".to_owned()));
     assert_eq!(subject("ann ").await, (401, String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_keeps_its_promises() {
+    let app = OwnApp::start().await;
+    for name in ["bob", "cid"] {
+        app.add(name, "me").await;
+    }
+    app.sql("UPDATE people SET active = 0 WHERE login = 'cid'").await;
+    let known = KnownUsers {
+        active: KnownUser::new("id-ann", "ann"),
+        other: KnownUser::new("id-bob", "bob@example.com"),
+        disabled: Some(KnownUser::new("id-cid", "cid")),
+    };
+    conformance::user_store(able(app.people.clone()), &known).await.assert_kept();
+    races::user_store(able(app.people.clone()), &known).await.assert_kept();
 }

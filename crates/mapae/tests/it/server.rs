@@ -187,7 +187,7 @@ pub(crate) async fn open_with_key(
     clock: &ManualClock,
     key: [u8; 32],
 ) -> Result<Mapae, StartError> {
-    let store = Store::open(database::url(directory), true, Migrate::Apply, Arc::new(clock.clone())).await.unwrap();
+    let store = Store::open(database::options(directory), true, Migrate::Apply, Arc::new(clock.clone())).await.unwrap();
     Mapae::start(store, settings, MasterKey::new(key.to_vec()).unwrap(), Arc::new(clock.clone())).await
 }
 

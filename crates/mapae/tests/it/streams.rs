@@ -148,7 +148,7 @@ impl OnTable {
     pub(crate) async fn start() -> Self {
         let (people, directory) = (People::default(), Directory::new());
         let mapae = Mapae::builder(BaseUrl::parse("https://a.example").unwrap())
-            .database(directory.url())
+            .database(directory.options())
             .master_key(MasterKey::new(MASTER_KEY.to_vec()).unwrap())
             .clock(Arc::new(ManualClock::new(START)))
             .users(people.clone())

@@ -40,19 +40,14 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
     // Tried once without a pool, which would say only that it waited in vain.
     let pooler = match options.direct_url {
         Some(_) => Some(try_out(&plain).await.map_err(failed)?),
-        None => match try_out(&limited).await {
-            Err(error) if is_settings_refused(&error) => {
-                tracing::warn!(
-                    "the database is reached through a pooler: name it without one too (database_direct_url), so that \
-                     changes on other nodes are heard of at once"
-                );
-                Some(try_out(&plain).await.map_err(failed)?)
-            }
-            tried => {
-                tried.map_err(failed)?;
-                None
-            }
-        },
+        None if keeps_limits(&limited, options).await.map_err(failed)? => None,
+        None => {
+            tracing::warn!(
+                "the database is reached through a pooler: name it without one too (database_direct_url), so that \
+                 changes on other nodes are heard of at once"
+            );
+            Some(try_out(&plain).await.map_err(failed)?)
+        }
     };
     let listening = match (&options.direct_url, pooler) {
         (Some(direct), _) => Some(parse(options, direct)?),
@@ -127,12 +122,29 @@ async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, sqlx
 
 fn parse(options: &DatabaseOptions, url: &str) -> Result<PgConnectOptions, OpenError> {
     let connect = PgConnectOptions::from_str(url).map_err(|error| failed(options, error))?;
-    Ok(connect.disable_statement_logging())
+    // No floating-point number is stored, and a pooler refuses a parameter that it does not know.
+    Ok(connect.extra_float_digits(None).disable_statement_logging())
 }
 
 async fn try_out(connect: &PgConnectOptions) -> Result<(), sqlx::Error> {
     let tried = async { connect.connect().await?.close().await };
     tokio::time::timeout(FIRST_TIMEOUT, tried).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// Whether these connections keep the limits that they begin with. A pooler in transaction mode refuses such settings, or
+/// drops them where it was told to ignore them.
+async fn keeps_limits(limited: &PgConnectOptions, options: &DatabaseOptions) -> Result<bool, sqlx::Error> {
+    let tried = async {
+        let mut connection = limited.connect().await?;
+        let asked = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'";
+        let kept: String = sqlx::query_scalar(asked).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(kept == options.statement_timeout.as_millis().to_string())
+    };
+    match tokio::time::timeout(FIRST_TIMEOUT, tried).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+        Err(error) if is_settings_refused(&error) => Ok(false),
+        tried => tried,
+    }
 }
 
 fn is_settings_refused(error: &sqlx::Error) -> bool {
