@@ -31,6 +31,8 @@ const PACKAGES: &[&str] = &[
     "libpam0g",
     "libssl3t64",
     "libsystemd0",
+    "libzstd1",
+    "zlib1g",
 ];
 /// Connections to the server for each database: fewer than one node asks for, so that clients share them.
 const POOL: u32 = 8;

@@ -174,9 +174,19 @@ fn cheats() -> Vec<Cheat> {
                 &["turn"],
                 &["migrate", "feed_order"],
             ),
-            cheat("each statement is committed", How::Between(&[("BEGIN", "")]), &["commit", "rollback"], &[]),
             cheat("what is undone is committed", How::Between(&[("ROLLBACK", "COMMIT")]), &["rollback"], &[]),
-            cheat("what is committed is undone", How::Between(&[("COMMIT", "ROLLBACK")]), &["commit"], &[]),
+            cheat(
+                "what was committed is gone",
+                How::Sql(
+                    "CREATE FUNCTION cheat() RETURNS trigger LANGUAGE plpgsql AS \
+                     $$BEGIN DELETE FROM mapae_user WHERE id = NEW.id; RETURN NULL; END$$; \
+                     CREATE CONSTRAINT TRIGGER cheat AFTER INSERT ON mapae_user DEFERRABLE INITIALLY DEFERRED \
+                     FOR EACH ROW EXECUTE FUNCTION cheat()"
+                        .to_owned(),
+                ),
+                &["commit"],
+                &[],
+            ),
         ]);
     }
     all
