@@ -71,14 +71,14 @@ async fn make_ready(mapae: &Mapae, config: &Config) -> Result<(bool, Background)
     if let Some(admin) = &config.first_admin {
         make_first_admin(mapae, admin).await?;
     }
-    let has_admin = mapae.any_account_holds(Admin::NAME).await.map_err(sentence)?;
+    let has_admin = mapae.has_administrator().await.map_err(sentence)?;
     Ok((has_admin, mapae.watch().await.map_err(sentence)?))
 }
 
 /// Makes the configured administrator, unless there is one already or the address is somebody's: an account that
 /// somebody made for himself is never raised.
 async fn make_first_admin(mapae: &Mapae, admin: &FirstAdmin) -> Result<(), Failure> {
-    if mapae.any_account_holds(Admin::NAME).await.map_err(sentence)? {
+    if mapae.has_administrator().await.map_err(sentence)? {
         return Ok(());
     }
     let scopes = Scopes::parse(Admin::NAME).map_err(sentence)?.union(&mapae.settings().default_scopes);
@@ -91,7 +91,7 @@ async fn make_first_admin(mapae: &Mapae, admin: &FirstAdmin) -> Result<(), Failu
     match mapae.add_account(account, Some(scopes), By::System).await {
         Ok(user) => tracing::info!(user = %user.id, "the first administrator was made"),
         // Another node that started at the same moment made it.
-        Err(AccountError::EmailTaken) if mapae.any_account_holds(Admin::NAME).await.map_err(sentence)? => {}
+        Err(AccountError::EmailTaken) if mapae.has_administrator().await.map_err(sentence)? => {}
         Err(AccountError::EmailTaken) => tracing::warn!(
             "there is no administrator, but the address of MAPAE_ADMIN_EMAIL has an account already, which is left as \
              it is: make it one with `mapae user grant ADDRESS mapae:admin`"

@@ -316,14 +316,14 @@ impl Service {
         Ok(found.ok_or(AccountError::NotFound)?.user)
     }
 
-    /// Whether an active account holds this scope.
+    /// Whether an active account holds `mapae:admin`.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn any_account_holds(&self, scope: &str) -> Result<bool, StoreError> {
+    pub async fn has_administrator(&self) -> Result<bool, StoreError> {
         match self.directory() {
-            Directory::Mapped(at) => self.store().any_mapped_user_holds(&at.mapping, scope).await,
-            Directory::Own | Directory::Table(_) => self.store().any_user_holds(scope).await,
+            Directory::Mapped(at) => self.store().has_mapped_administrator(&at.mapping).await,
+            Directory::Own | Directory::Table(_) => self.store().has_administrator().await,
         }
     }
 

@@ -2,7 +2,7 @@
 //! columns come from settings, and go through the query builder, which quotes them.
 
 use mapae_password::HashText;
-use mapae_verify::Scopes;
+use mapae_verify::{DeclaredScope as _, Scopes};
 use sea_orm::sea_query::{Alias, Expr, JoinType, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, ExprTrait, Order, QueryFilter, QueryResult};
 
@@ -10,6 +10,7 @@ use super::engine::Turn;
 use super::entity::shared_account;
 use super::mapped_table::Theirs;
 use super::{Store, StoreError, Tx};
+use crate::domain::scope::Admin;
 use crate::domain::user_mapping::FullNameColumns;
 use crate::domain::{UserId, UserMapping};
 
@@ -91,20 +92,20 @@ impl Store {
         Ok(hashes)
     }
 
-    /// Whether an active account was granted this scope.
+    /// Whether an active account was granted `mapae:admin`.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn any_mapped_user_holds(&self, mapping: &UserMapping, scope: &str) -> Result<bool, StoreError> {
-        use sea_orm::ColumnTrait;
-        let rows = shared_account::Entity::find()
-            .filter(shared_account::Column::Scopes.contains(scope))
-            .all(&self.0.read)
-            .await?;
+    pub async fn has_mapped_administrator(&self, mapping: &UserMapping) -> Result<bool, StoreError> {
+        // In the words of the index of them, and with no parameter.
+        let maybe = shared_account::Entity::find().filter(Expr::cust("scopes LIKE '%mapae:admin%'"));
+        let rows = maybe.all(&self.0.read).await?;
         for row in rows {
             let Some(id) = UserId::new(row.user_id) else { continue };
             let found = self.mapped_by_id(mapping, &id).await?;
-            if found.is_some_and(|user| user.is_active && user.scopes.is_some_and(|scopes| scopes.contains(scope))) {
+            if found
+                .is_some_and(|user| user.is_active && user.scopes.is_some_and(|scopes| scopes.contains(Admin::NAME)))
+            {
                 return Ok(true);
             }
         }

@@ -74,3 +74,42 @@ async fn both_engines_have_the_same_tables_and_indexes() {
     .await;
     assert_eq!(of_file, of_server);
 }
+
+/// On SQLite a test beside the query asks for its plan. Here the server counts what it did.
+#[tokio::test]
+async fn an_administrator_is_looked_for_by_an_index() {
+    if !is_postgres() {
+        return;
+    }
+    let directory = Directory::new();
+    let store = Store::open(directory.url(), true, Migrate::Apply, Arc::new(ManualClock::new(START))).await.unwrap();
+    let database = Database::connect(directory.url()).await.unwrap();
+    let accounts = "INSERT INTO mapae_user (id, search, password_hash, disabled, scopes, created_at, updated_at) \
+                    SELECT 'u' || i, '', '', i % 7 = 0, 'me items', now(), now() FROM generate_series(1, 20000) i";
+    database.execute_unprepared(accounts).await.unwrap();
+    database.execute_unprepared("ANALYZE mapae_user").await.unwrap();
+    let scans = async || -> i64 {
+        let counted = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'mapae_user_admin_idx'";
+        let counted = Statement::from_string(database.get_database_backend(), counted);
+        database.query_one_raw(counted).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    };
+    // More often than PostgreSQL plans for the values of this time before it plans for any.
+    for _ in 0..8 {
+        assert!(!store.has_administrator().await.unwrap());
+    }
+    for (scopes, disabled, is_one) in
+        [("me mapae:admin", false, true), ("mapae:admin", true, false), ("mapae:admins x", false, false)]
+    {
+        let change = format!("UPDATE mapae_user SET scopes = '{scopes}', disabled = {disabled} WHERE id = 'u1'");
+        database.execute_unprepared(&change).await.unwrap();
+        assert_eq!(store.has_administrator().await.unwrap(), is_one, "{scopes} {disabled}");
+    }
+    // A connection tells what it did when it is closed.
+    store.close().await;
+    let began = tokio::time::Instant::now();
+    while scans().await < 11 {
+        assert!(began.elapsed().as_secs() < 10, "the index was used {} times", scans().await);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    database.close().await.unwrap();
+}

@@ -8,6 +8,7 @@ mod m0004_shared_accounts;
 mod m0005_audit;
 mod m0006_throttle;
 mod m0008_delegation;
+mod m0009_administrators;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sea_orm_migration::sea_query::{Alias, DynIden, IntoIden};
@@ -26,6 +27,7 @@ fn all() -> Vec<Migration> {
         Migration { name: "m0005_audit", statements: m0005_audit::statements },
         Migration { name: "m0006_throttle", statements: m0006_throttle::statements },
         Migration { name: "m0008_delegation", statements: m0008_delegation::statements },
+        Migration { name: "m0009_administrators", statements: m0009_administrators::statements },
     ]
 }
 
