@@ -32,6 +32,7 @@ mod sessions;
 mod tables;
 mod throttle;
 mod tickets;
+mod tidy;
 mod user_source;
 mod users;
 mod watch;

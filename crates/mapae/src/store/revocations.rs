@@ -189,15 +189,6 @@ impl Tx {
         let live = Entity::find().filter(Column::ExpiresAt.gt(self.now()));
         Ok(live.filter(Column::Kind.eq(RevokedKind::Token.as_str())).count(&self.inner).await?)
     }
-
-    /// Forgets what has expired. What was noted in the last minute stays: a feed, which may have its number, has that of
-    /// its minute otherwise, and would be older than the one before.
-    pub(super) async fn remove_revocations_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
-        let minute_ago = (time - TimeDelta::minutes(1)).timestamp_millis();
-        let gone = Entity::delete_many().filter(Column::ExpiresAt.lt(time)).filter(Column::Seq.lt(minute_ago));
-        gone.exec(&self.inner).await?;
-        Ok(())
-    }
 }
 
 async fn token<C: ConnectionTrait>(jti: &str, db: &C) -> Result<bool, StoreError> {

@@ -242,14 +242,6 @@ impl Tx {
     pub async fn end_session(&mut self, id: &str, by: &Actor) -> Result<bool, StoreError> {
         Ok(self.end(Sessions::One(id), EndReason::Account, by).await? == 1)
     }
-
-    /// Forgets sessions whose last token expired before `time`.
-    pub(super) async fn remove_sessions_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
-        let idle = Condition::all().add(Column::IdleExpiresAt.lt(time)).add(Column::AccessExpiresAt.lt(time));
-        let which = Condition::any().add(Column::ExpiresAt.lt(time)).add(idle);
-        Entity::delete_many().filter(which).exec(&self.inner).await?;
-        Ok(())
-    }
 }
 
 /// Of a session that is ended: id, account, client, and when its access tokens and it itself would have expired.

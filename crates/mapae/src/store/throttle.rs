@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -10,9 +9,6 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use super::entity::throttle::{self, Column, Entity};
 use super::{StoreError, Tx};
 use crate::domain::throttle::{Counter, CounterId, Counters};
-
-/// As many expired counters are removed in one transaction, so that nobody waits long for it.
-pub(super) const COUNTERS_AT_ONCE: usize = 1_000;
 
 impl Tx {
     /// The counters of these names, which nobody else changes until this transaction ends; with a fresh one for each
@@ -77,18 +73,6 @@ impl Tx {
         let which = Column::Counter.is_in(ids.iter().map(|id| id.0.to_vec()));
         Entity::delete_many().filter(which).exec(&self.inner).await?;
         Ok(())
-    }
-
-    /// Removes some of the counters that expired before then; how many.
-    pub(super) async fn remove_counters_expired_before(&mut self, time: DateTime<Utc>) -> Result<usize, StoreError> {
-        let rows = Entity::find()
-            .filter(Column::ExpiresAt.lt(time))
-            .order_by_asc(Column::Counter)
-            .limit(COUNTERS_AT_ONCE as u64);
-        let rows = rows.lock_exclusive().all(&self.inner).await?;
-        let ids: BTreeSet<_> = rows.into_iter().map(|row| Ok(to_counter(row)?.0)).collect::<Result<_, StoreError>>()?;
-        self.remove_counters(&ids).await?;
-        Ok(ids.len())
     }
 }
 

@@ -1,6 +1,5 @@
 //! Tickets: making, finding, using up.
 
-use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
 
@@ -52,11 +51,6 @@ impl Tx {
             .exec(&self.inner)
             .await?;
         Ok(used.rows_affected == 1)
-    }
-
-    pub(super) async fn remove_tickets_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
-        Entity::delete_many().filter(Column::ExpiresAt.lt(time)).exec(&self.inner).await?;
-        Ok(())
     }
 }
 

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
-use super::engine::Turn;
 use super::entity::invalidation::{self, Column, Entity};
 use super::node_clock::monotonic_millis;
 use super::seen::Seen;
-use super::throttle::COUNTERS_AT_ONCE;
+use super::tidy::Tidying;
 use super::{Change, Store, StoreError};
 
 /// A look that takes longer has lost its connection.
@@ -21,8 +20,7 @@ const LOOK: Duration = Duration::from_secs(3);
 const PAGE: u64 = 5_000;
 /// Without a successful look for this long, caches are not trusted.
 const TRUST: Duration = Duration::from_secs(1);
-/// How long rows of the log are kept: far longer than any process goes without looking.
-const KEEP: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
+/// Between two rounds of removing what is old.
 const TIDY: Duration = Duration::from_secs(300);
 
 /// When this process last saw the database's log of changes, in milliseconds of its own monotonic clock: the injected one
@@ -90,54 +88,16 @@ impl Store {
                 }
             }
         });
-        let store = self.clone();
+        let mut tidying = Tidying::new(self.clone(), audit_retention);
         let tidy = tokio::spawn(async move {
             let mut interval = tokio::time::interval(TIDY);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                if let Err(error) = store.tidy(audit_retention).await {
-                    tracing::warn!(%error, "expired rows could not be removed; the next round tries again");
-                }
+                tidying.round().await;
             }
         });
         Ok(WatchGuard([look, tidy].into_iter().chain(listening).collect()))
-    }
-
-    /// Removes what no process needs any more: old rows of the log, minted tokens that no verifier takes
-    /// any more, sessions that expired a day ago, tickets, revocations
-    /// of what has expired, counters of failures that are forgiven, rows of the audit trail that were kept long enough. One
-    /// node at a time does it, and the others need not do it again.
-    async fn tidy(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<(), StoreError> {
-        let now = self.now();
-        if let Some(before) = audit_retention.and_then(|kept| now.checked_sub_signed(kept)) {
-            self.remove_audit_before(before).await?;
-        }
-        self.remove_expired_minted().await?;
-        let tx = self.begin().await?;
-        if tx.try_turn(Turn::Tidying).await? {
-            Entity::delete_many().filter(Column::CreatedAt.lt(now - KEEP)).exec(&tx.inner).await?;
-            tx.remove_sessions_expired_before(now - chrono::TimeDelta::days(1)).await?;
-            tx.remove_tickets_expired_before(now).await?;
-            tx.remove_revocations_expired_before(now).await?;
-            tx.commit().await?;
-        }
-        self.remove_counters_expired_before(now).await?;
-        self.load_revoked_tokens().await
-    }
-
-    /// In several transactions, between which sign-ins are counted.
-    async fn remove_counters_expired_before(&self, time: chrono::DateTime<chrono::Utc>) -> Result<(), StoreError> {
-        loop {
-            let mut tx = self.begin().await?;
-            if !tx.try_turn(Turn::Tidying).await? {
-                return Ok(());
-            }
-            let removed = tx.remove_counters_expired_before(time).await?;
-            tx.commit().await?;
-            if removed < COUNTERS_AT_ONCE {
-                return Ok(());
-            }
-        }
     }
 }
 

@@ -84,6 +84,7 @@ mod throttle_flood;
 mod ticket_races;
 mod tickets;
 mod tickets_in_browser;
+mod tidy;
 mod token_endpoint;
 mod token_form;
 mod tokens_refused;
