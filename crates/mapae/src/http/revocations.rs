@@ -1,5 +1,8 @@
 //! `/.well-known/revocations`: the signed feed that verifiers elsewhere poll.
 
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -8,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::api::{ApiRouter, answers_as, get_with};
 use super::error::ApiError;
 use crate::Service;
-use crate::service::FeedFailure;
+use crate::service::{FeedFailure, SignedFeed};
 
 /// A compact JWS; its own header says what kind.
 const MEDIA_TYPE: &str = "application/jwt";
@@ -36,7 +39,16 @@ async fn feed(State(service): State<Service>, headers: HeaderMap) -> Result<Resp
     if matches(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, validators).into_response());
     }
-    Ok((validators, [(CONTENT_TYPE, MEDIA_TYPE)], feed.text.clone()).into_response())
+    Ok((validators, [(CONTENT_TYPE, MEDIA_TYPE)], Body::from(Bytes::from_owner(Text(feed)))).into_response())
+}
+
+/// Shared by all answers: it may be a megabyte.
+struct Text(Arc<SignedFeed>);
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.0.text.as_bytes()
+    }
 }
 
 /// `If-None-Match` (RFC 9110 §13.1.2), where weak and strong tags are the same.

@@ -28,7 +28,19 @@ pub struct SignedFeed {
 
 /// The last feed that was signed here.
 #[derive(Default)]
-pub(super) struct FeedCache(Mutex<Option<Arc<SignedFeed>>>);
+pub(super) struct FeedCache {
+    last: Mutex<Option<Remembered>>,
+    /// Whoever has it asks the database and signs; the others wait for what comes of it.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Remembered {
+    feed: Arc<SignedFeed>,
+    /// [`Store::seen_epoch`](crate::store::Store) before the database was asked. While it is the same, nothing was revoked
+    /// since: not here, and elsewhere not longer ago than news take to arrive, which is under a second.
+    epoch: Option<u64>,
+}
 
 /// Why there is no feed.
 #[derive(Debug, thiserror::Error)]
@@ -45,23 +57,60 @@ pub enum FeedFailure {
 }
 
 impl Service {
-    /// The feed as of now: signed anew when something was revoked, by whomever, and every minute.
+    /// The feed as of now: signed anew when something was revoked, by whomever, and every minute. However many ask, the
+    /// database is asked once after each change. What was revoked here is in it at once, elsewhere within a second.
     ///
     /// # Errors
     /// [`FeedFailure`].
     pub async fn revocation_feed(&self) -> Result<Arc<SignedFeed>, FeedFailure> {
-        let key = self.0.keys.feed().ok_or(FeedFailure::NoKey)?;
-        let now = self.now().timestamp();
-        let newest = self.store().newest_revocation().await?;
-        let is_current = |feed: &Arc<SignedFeed>| {
-            feed.newest == newest
-                && feed.kid.as_deref() == key.kid()
-                && (0..RESIGN_SECONDS).contains(&(now - feed.signed_at))
-        };
-        let cache = || self.0.feed.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(feed) = cache().clone().filter(is_current) {
+        let seen = || self.store().seen_epoch();
+        if let Some(feed) = self.remembered_feed(seen()) {
             return Ok(feed);
         }
+        if seen().is_none() {
+            // Nobody waits for another here, who may wait for a database that does not answer.
+            return self.current_feed(None).await;
+        }
+        let _turn = self.0.feed.turn.lock().await;
+        // Before the database is asked: what changes from now on is news.
+        let epoch = seen();
+        match self.remembered_feed(epoch) {
+            Some(feed) => Ok(feed),
+            None => self.current_feed(epoch).await,
+        }
+    }
+
+    /// The last feed, if nothing has changed since this epoch and it is not too old.
+    fn remembered_feed(&self, epoch: Option<u64>) -> Option<Arc<SignedFeed>> {
+        let last = self.last_feed()?;
+        (epoch.is_some() && last.epoch == epoch && self.is_fresh(&last.feed)).then_some(last.feed)
+    }
+
+    fn last_feed(&self) -> Option<Remembered> {
+        self.0.feed.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_fresh(&self, feed: &SignedFeed) -> bool {
+        let kid = self.0.keys.feed().and_then(|key| key.kid().map(str::to_owned));
+        feed.kid == kid && (0..RESIGN_SECONDS).contains(&(self.now().timestamp() - feed.signed_at))
+    }
+
+    /// The last feed if the database has no news, else a new one, which is remembered for this epoch.
+    async fn current_feed(&self, epoch: Option<u64>) -> Result<Arc<SignedFeed>, FeedFailure> {
+        let newest = self.store().newest_revocation().await?;
+        let last = self.last_feed().map(|last| last.feed);
+        let feed = match last.filter(|feed| feed.newest == newest && self.is_fresh(feed)) {
+            Some(feed) => feed,
+            None => Arc::new(self.sign_feed(newest).await?),
+        };
+        let remembered = Remembered { feed: Arc::clone(&feed), epoch };
+        *self.0.feed.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
+        Ok(feed)
+    }
+
+    async fn sign_feed(&self, newest: i64) -> Result<SignedFeed, FeedFailure> {
+        let key = self.0.keys.feed().ok_or(FeedFailure::NoKey)?;
+        let now = self.now().timestamp();
         let revocations = self.store().revocations().await?;
         // What was read may be newer than what was asked for before.
         let newest = revocations.last().map_or(newest, |last| last.seq.max(newest));
@@ -82,9 +131,7 @@ impl Service {
         }
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         let etag = URL_SAFE_NO_PAD.encode_to_string(&digest.as_ref()[..16]);
-        let feed = Arc::new(SignedFeed { text, etag, signed_at: now, newest, kid: key.kid().map(str::to_owned) });
-        *cache() = Some(Arc::clone(&feed));
-        Ok(feed)
+        Ok(SignedFeed { text, etag, signed_at: now, newest, kid: key.kid().map(str::to_owned) })
     }
 }
 

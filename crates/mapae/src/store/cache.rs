@@ -91,6 +91,11 @@ impl Cache {
         });
     }
 
+    /// Of a change of which nothing is remembered here.
+    pub(super) fn forget_nothing(&self) {
+        self.forget(|| ());
+    }
+
     fn forget(&self, drop_entries: impl FnOnce()) {
         let _guard = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
         self.epoch.fetch_add(1, Ordering::Relaxed);

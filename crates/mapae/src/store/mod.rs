@@ -250,7 +250,10 @@ impl Store {
             Change::Session(id) => self.0.cache.forget_session(id),
             Change::Token(jti) => self.0.cache.add_revoked_token(jti),
             Change::Client(id) => self.0.cache.forget_client(id),
-            Change::SigningKeys => self.0.keys_changed.send_modify(|count| *count += 1),
+            Change::SigningKeys => {
+                self.0.cache.forget_nothing();
+                self.0.keys_changed.send_modify(|count| *count += 1);
+            }
         }
     }
 }
