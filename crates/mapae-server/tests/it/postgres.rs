@@ -240,6 +240,38 @@ async fn a_node_survives_the_loss_of_its_database() {
     database.drop().await;
 }
 
+/// As on a stand-by, where the same setting of each transaction is on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_database_takes_no_writes_is_not_ready() {
+    let Some(database) = OwnDatabase::new("stand_by").await else { return };
+    let node = database.node();
+    sign_up(&node, "ada").await;
+    let (client, url) = (Client::new(), format!("{}/health/ready", node.url));
+    let until_ready_is = async |status: u16, body: Value| {
+        let began = now();
+        loop {
+            let answer = client.get(&url).send().await.expect("an answer");
+            let answer = (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"));
+            if answer == (status, body.clone()) {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(5), "{answer:?} is not {status} {body}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    until_ready_is(200, json!({ "status": "ready", "database": "ok" })).await;
+    database.run("ALTER DATABASE stand_by SET default_transaction_read_only = on").await;
+    database.cut("mapae%").await;
+    until_ready_is(503, json!({ "status": "unavailable", "database": "read-only" })).await;
+    assert_eq!(node.sign_in("ada", PASSWORD, "").await.0, 503);
+    assert_eq!(node.status(&client, "/health/live", "").await, 200);
+    database.run("ALTER DATABASE stand_by RESET default_transaction_read_only").await;
+    database.cut("mapae%").await;
+    until_ready_is(200, json!({ "status": "ready", "database": "ok" })).await;
+    assert_eq!(node.sign_in("ada", PASSWORD, "").await.0, 200);
+    database.drop().await;
+}
+
 /// A backup, or a stand-by that did not have everything, gives out numbers in the log of changes that a node has seen.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_hears_of_changes_after_its_database_was_set_back() {

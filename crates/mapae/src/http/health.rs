@@ -28,7 +28,7 @@ struct Live {
 struct Ready {
     /// `ready` or `unavailable`.
     status: &'static str,
-    /// `ok` or `unavailable`.
+    /// `ok`, `unavailable`, or `read-only`: it answers but takes no writes, as a stand-by, and nobody can sign in.
     database: &'static str,
 }
 
@@ -60,13 +60,13 @@ async fn live() -> Json<Live> {
 }
 
 async fn ready(State(service): State<Service>) -> Response {
-    let answer = tokio::time::timeout(PATIENCE, service.store().ping()).await;
-    if matches!(answer, Ok(Ok(()))) {
-        Json(Ready { status: "ready", database: "ok" }).into_response()
-    } else {
-        let body = Json(Ready { status: "unavailable", database: "unavailable" });
-        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_SECONDS.to_string())], body).into_response()
-    }
+    let database = match tokio::time::timeout(PATIENCE, service.store().takes_writes()).await {
+        Ok(Ok(true)) => return Json(Ready { status: "ready", database: "ok" }).into_response(),
+        Ok(Ok(false)) => "read-only",
+        Ok(Err(_)) | Err(_) => "unavailable",
+    };
+    let body = Json(Ready { status: "unavailable", database });
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_SECONDS.to_string())], body).into_response()
 }
 
 async fn version() -> Json<Version> {

@@ -212,12 +212,12 @@ impl Store {
         self.0.connections.engine.check_integrity(&self.0.read).await
     }
 
-    /// Whether the database answers.
+    /// Whether the database takes writes, which a stand-by does not.
     ///
     /// # Errors
-    /// [`StoreError`] if it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.0.read.ping().await?)
+    /// [`StoreError`] if it does not answer.
+    pub async fn takes_writes(&self) -> Result<bool, StoreError> {
+        self.0.connections.engine.takes_writes(&self.0.read).await
     }
 
     /// Closes every connection; on SQLite this folds the write-ahead log into the database file.

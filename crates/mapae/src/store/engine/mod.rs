@@ -219,6 +219,22 @@ impl Engine {
         }
     }
 
+    /// Whether a transaction that writes would be let in, in one round trip.
+    pub(super) async fn takes_writes(self, db: &DatabaseConnection) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite => {
+                db.ping().await?;
+                Ok(true)
+            }
+            Self::Postgres => {
+                // `on` for a stand-by as well as for a server or a database that was set so.
+                let sql = "SELECT current_setting('transaction_read_only') = 'off'";
+                let row = db.query_one_raw(self.statement(sql)).await?;
+                Ok(row.map_or(Ok(false), |row| row.try_get_by_index(0))?)
+            }
+        }
+    }
+
     /// Tells other processes, once this transaction commits, that the log of changes has new rows.
     pub(super) async fn announce<C: ConnectionTrait>(self, transaction: &C) -> Result<(), DbErr> {
         match self {
