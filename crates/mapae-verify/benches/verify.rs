@@ -1,13 +1,14 @@
 //! How long one token takes to verify on one core, against the bare primitive and against `jsonwebtoken`.
 //!
-//! `cargo bench -p mapae-verify` prints nanoseconds, medians of interleaved rounds, so that drift hits all alike.
+//! `cargo bench -p mapae-verify` measures everything, `cargo bench -p mapae-verify -- HS256` only that. The other
+//! languages' libraries are in `cargo xtask bench`.
 #![expect(clippy::unwrap_used, reason = "a failure is to stop the measurement")]
-#![expect(clippy::disallowed_methods, reason = "measuring is what this does")]
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use criterion::Criterion;
 use jsonwebtoken::{DecodingKey, EncodingKey, Validation};
 use mapae_verify::revocations::Entries;
 use mapae_verify::{
@@ -15,8 +16,8 @@ use mapae_verify::{
     VerifierBuilder, verify_jws,
 };
 
-const ROUNDS: usize = 21;
-const ROUND: Duration = Duration::from_millis(40);
+const WARM_UP: Duration = Duration::from_millis(300);
+const MEASUREMENT: Duration = Duration::from_secs(1);
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 fn claims() -> Claims {
@@ -50,39 +51,7 @@ fn entries() -> Entries {
     entries
 }
 
-type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
-
-/// Nanoseconds for one call of each, by median.
-fn measure(contestants: &mut [Contestant<'_>]) -> Vec<f64> {
-    let batches: Vec<u32> = contestants
-        .iter_mut()
-        .map(|(_, run)| {
-            let start = Instant::now();
-            let mut calls = 0;
-            while start.elapsed() < ROUND {
-                run();
-                calls += 1;
-            }
-            calls
-        })
-        .collect();
-    let mut samples = vec![Vec::new(); contestants.len()];
-    for _ in 0..ROUNDS {
-        for (((_, run), &calls), samples) in contestants.iter_mut().zip(&batches).zip(&mut samples) {
-            let start = Instant::now();
-            for _ in 0..calls {
-                run();
-            }
-            samples.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
-        }
-    }
-    for samples in &mut samples {
-        samples.sort_by(f64::total_cmp);
-    }
-    samples.iter().map(|samples| samples[ROUNDS / 2]).collect()
-}
-
-fn bench(algorithm: Algorithm) {
+fn bench(criterion: &mut Criterion, algorithm: Algorithm) {
     let key = if algorithm.is_symmetric() {
         SigningKey::hmac(Some("k".into()), algorithm, SECRET).unwrap()
     } else {
@@ -98,7 +67,6 @@ fn bench(algorithm: Algorithm) {
     let generic = builder().claims::<Claims<serde_json::Value>>().build();
     let set = keys();
 
-    let name = algorithm.as_str();
     let (decoding, peer) = jsonwebtoken_key(&key, algorithm);
     let mut validation = Validation::new(peer);
     validation.set_audience(&["https://api.example.com"]);
@@ -108,28 +76,22 @@ fn bench(algorithm: Algorithm) {
     let signature = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(signature).unwrap();
     let primitive = primitive(&key.verification_key(), algorithm);
 
-    let mut contestants: Vec<Contestant<'_>> = vec![
-        ("primitive", Box::new(|| assert!(primitive(black_box(signed.as_bytes()), black_box(&signature))))),
-        ("verify", Box::new(|| drop(black_box(plain.verify(black_box(&token)).unwrap())))),
-        ("verify, generic claims", Box::new(|| drop(black_box(generic.verify(black_box(&token)).unwrap())))),
-        ("verify, cached", Box::new(|| drop(black_box(cached.verify(black_box(&token)).unwrap())))),
-        ("signature only", Box::new(|| drop(black_box(verify_jws(black_box(&token), &set, 8192).unwrap())))),
-        (
-            "jsonwebtoken",
-            Box::new(|| {
-                drop(black_box(jsonwebtoken::decode::<Claims>(black_box(&token), &decoding, &validation).unwrap()));
-            }),
-        ),
-        ("sign", Box::new(|| drop(black_box(key.sign("at+jwt", &black_box(claims())).unwrap())))),
-        ("cached, with revocations", Box::new(|| drop(black_box(revoking.verify(black_box(&token)).unwrap())))),
-        ("check again", Box::new(|| plain.check_again(black_box(&open)).unwrap())),
-    ];
-    let times = measure(&mut contestants);
-    println!("{name} ({} bytes)", token.len());
-    for ((what, _), time) in contestants.iter().zip(&times) {
-        println!("  {what:<24} {time:>10.0} ns  {:>6.2} of the primitive's speed", times[0] / time);
-    }
-    println!("  jsonwebtoken / verify    {:>10.2} times", times[5] / times[1]);
+    let mut group = criterion.benchmark_group(algorithm.as_str());
+    let mut measure = |name: &str, run: &dyn Fn()| {
+        group.bench_function(name, |bencher| bencher.iter(run));
+    };
+    measure("primitive", &|| assert!(primitive(black_box(signed.as_bytes()), black_box(&signature))));
+    measure("verify", &|| drop(black_box(plain.verify(black_box(&token)).unwrap())));
+    measure("verify, generic claims", &|| drop(black_box(generic.verify(black_box(&token)).unwrap())));
+    measure("verify, cached", &|| drop(black_box(cached.verify(black_box(&token)).unwrap())));
+    measure("verify, cached, with revocations", &|| drop(black_box(revoking.verify(black_box(&token)).unwrap())));
+    measure("signature only", &|| drop(black_box(verify_jws(black_box(&token), &set, 8192).unwrap())));
+    measure("check again", &|| plain.check_again(black_box(&open)).unwrap());
+    measure("jsonwebtoken", &|| {
+        drop(black_box(jsonwebtoken::decode::<Claims>(black_box(&token), &decoding, &validation).unwrap()));
+    });
+    measure("sign", &|| drop(black_box(key.sign("at+jwt", &black_box(claims())).unwrap())));
+    group.finish();
 }
 
 fn jsonwebtoken_key(key: &SigningKey, algorithm: Algorithm) -> (DecodingKey, jsonwebtoken::Algorithm) {
@@ -169,11 +131,10 @@ fn primitive(key: &VerificationKey, algorithm: Algorithm) -> Primitive {
 }
 
 fn main() {
-    // `cargo bench -p mapae-verify -- HS256` measures only that one.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let criterion = Criterion::default().without_plots().warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
+    let mut criterion = criterion.configure_from_args();
     for algorithm in [Algorithm::HS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256] {
-        if wanted.is_empty() || wanted.iter().any(|name| name == algorithm.as_str()) {
-            bench(algorithm);
-        }
+        bench(&mut criterion, algorithm);
     }
+    criterion.final_summary();
 }

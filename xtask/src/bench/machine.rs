@@ -5,13 +5,15 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::opponents::python_versions;
+use super::opponents::{self, python_versions};
 use super::plan::Plan;
 use crate::postgres;
 use crate::process::root;
 
 /// Python packages whose speed is measured.
 const PYTHON: [&str; 7] = ["fastapi", "uvicorn", "uvloop", "httptools", "pwdlib", "argon2-cffi", "PyJWT"];
+/// npm packages whose speed is measured.
+const NPM: [&str; 2] = ["jose", "fast-jwt"];
 /// Crates whose speed is measured.
 const CRATES: [&str; 6] = ["axum", "tokio", "aws-lc-rs", "argon2", "sea-orm", "jsonwebtoken"];
 
@@ -40,6 +42,7 @@ pub(crate) fn versions(plan: &Plan) -> Result<BTreeMap<String, String>> {
         ("mapae", first_line(Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(root()))),
         ("rustc", first_line(Command::new("rustc").arg("--version"))),
         ("Python", first_line(Command::new(plan.target.join("python/bin/python")).arg("--version"))),
+        ("Node.js", first_line(Command::new(opponents::node(plan)?).arg("--version"))),
         ("wrk", first_line(Command::new("wrk").arg("-v"))),
         ("PostgreSQL", first_line(&mut postgres::program("postgres", "--version")?)),
     ]
@@ -50,6 +53,11 @@ pub(crate) fn versions(plan: &Plan) -> Result<BTreeMap<String, String>> {
     let locked = CRATES.into_iter().filter_map(|name| Some((name.to_owned(), locked(&lock, name)?)));
     versions.extend(locked);
     versions.extend(python_versions(plan, &PYTHON)?);
+    for name in NPM {
+        let text = std::fs::read_to_string(plan.target.join("node/node_modules").join(name).join("package.json"))?;
+        let package: serde_json::Value = serde_json::from_str(&text)?;
+        versions.insert(name.to_owned(), package["version"].as_str().unwrap_or("unknown").to_owned());
+    }
     Ok(versions)
 }
 

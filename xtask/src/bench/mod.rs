@@ -18,6 +18,7 @@ mod scale;
 mod servers;
 mod shown;
 mod starts;
+mod verify;
 mod wrk;
 
 use std::path::PathBuf;
@@ -36,7 +37,8 @@ const JSON: &str = "docs/bench.json";
 const PAGE: &str = "docs/benchmarks.md";
 
 /// What is built in release: the server, and what it is measured with.
-const PROGRAMS: [&str; 6] = ["mapae", "bench-bare", "bench-embedded", "bench-hash", "bench-load", "bench-mint"];
+const PROGRAMS: [&str; 7] =
+    ["mapae", "bench-bare", "bench-embedded", "bench-hash", "bench-load", "bench-mint", "bench-verify"];
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -60,6 +62,8 @@ enum Group {
     UsersMe,
     /// The same with every token new
     NewTokens,
+    /// Verifying one token, against the bare primitive and other libraries
+    Verify,
     /// Sign-ins per second
     Logins,
     /// Others' requests, and memory, during a flood of sign-ins
@@ -77,6 +81,7 @@ impl Group {
         match self {
             Self::UsersMe => protected_route::warm(plan),
             Self::NewTokens => protected_route::new_tokens(plan),
+            Self::Verify => verify::rows(plan),
             Self::Logins => logins::rows(plan),
             Self::Flood => flood::rows(plan),
             Self::Durable => durable::rows(plan),

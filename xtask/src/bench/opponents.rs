@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::http::Answer;
 use super::plan::{On, Plan};
 use super::servers::{Cost, Server, free_address};
 use crate::debian::{self, Tool};
-use crate::process::root;
+use crate::process::{find, root};
 use crate::{packages, postgres};
 
 /// Where the application is, and what it is called there.
@@ -76,8 +76,14 @@ impl Drop for FastApi {
 }
 
 /// Python with the packages.
-fn python(plan: &Plan) -> PathBuf {
+pub(crate) fn python(plan: &Plan) -> PathBuf {
     plan.target.join("python/bin/python")
+}
+
+/// The one among npm's packages, newer than Debian's, where there is one for this kind of machine.
+pub(crate) fn node(plan: &Plan) -> Result<PathBuf> {
+    let own = plan.target.join("node/node_modules/.bin/node");
+    if own.is_file() { Ok(own) } else { find("node").context("PATH has no node") }
 }
 
 /// The version of each of these Python packages.
