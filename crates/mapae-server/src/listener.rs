@@ -1,6 +1,7 @@
 //! Accepting connections, and stopping without cutting anybody off.
 
 mod accept;
+mod head_timer;
 
 use std::io::ErrorKind;
 use std::time::Duration;

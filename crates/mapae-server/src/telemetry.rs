@@ -1,14 +1,18 @@
 //! Log lines on standard error: text on a terminal, JSON otherwise.
 
+mod span_fields;
+
 use std::io::{IsTerminal, Write};
 
+use mapae::TRACES;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
 use crate::config::LogFormat;
+use span_fields::SpanFields;
 
 /// Whether lines of this format are JSON here.
 pub(crate) fn is_json(format: LogFormat) -> bool {
@@ -19,20 +23,20 @@ pub(crate) fn is_json(format: LogFormat) -> bool {
     }
 }
 
-/// Starts logging, for the rest of the process. `level` is that of our own crates. Libraries log their warnings, and
-/// never more than `info`: below that some print what they carry (requests, statements).
+/// Starts logging, for the rest of the process. `level` is that of our own crates. Libraries
+/// log their warnings, and never more than `info`: below that some print what they carry (requests, statements).
 pub(crate) fn start(format: LogFormat, level: Level) {
     let own = LevelFilter::from_level(level);
     let others = if own > LevelFilter::INFO { LevelFilter::INFO } else { own.min(LevelFilter::WARN) };
-    let levels = Targets::new().with_default(others).with_target("mapae", own);
-    let registry = tracing_subscriber::registry().with(levels);
-    let layer = fmt::layer().with_writer(std::io::stderr);
-    // Fails only if logging has been started before, and then it goes on as it was.
-    let _ = if is_json(format) {
-        registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init()
+    let levels = Targets::new().with_default(others).with_target("mapae", own).with_target(TRACES, LevelFilter::OFF);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = if is_json(format) {
+        lines.json().flatten_event(true).with_span_list(false).fmt_fields(SpanFields).boxed()
     } else {
-        registry.with(layer.with_ansi(std::io::stderr().is_terminal()).with_target(false)).try_init()
+        lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed()
     };
+    // Fails only if logging has been started before, and then it goes on as it was.
+    let _ = tracing_subscriber::registry().with(lines).with(levels).try_init();
 }
 
 /// From now on a panic is told by its place alone. What it says may quote what the code was working on, such as a
@@ -59,7 +63,13 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Log {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -87,7 +97,7 @@ mod tests {
         let panicked = hashing.unwrap().join();
         std::panic::set_hook(before);
         assert!(panicked.is_err());
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = log.text();
         assert!(log.contains("telemetry.rs:") && log.contains("mapae-hash-0"), "{log}");
         assert!(!log.contains("giraffes") && !log.contains("byte index"), "{log}");
     }

@@ -59,14 +59,19 @@ impl<'a> Recipients<'a> {
 impl<'a> Registered<'a> {
     /// Reads claims. Times with fractions are errors unless `fractional_times`.
     pub(crate) fn read(payload: &'a str, fractional_times: bool) -> Result<Self, VerifyError> {
-        let fault = Fault::default();
         let mut claims = Self::none();
-        let visitor = RegisteredVisitor { claims: &mut claims, fault: &fault, fractional_times };
-        read_object(payload, &fault, visitor, NOT_AN_OBJECT)?;
+        claims.fill(payload, fractional_times)?;
         Ok(claims)
     }
 
-    const fn none() -> Self {
+    /// As [`Self::read`], into what was [none](Self::none): it is too big to be handed around for nothing.
+    pub(crate) fn fill(&mut self, payload: &'a str, fractional_times: bool) -> Result<(), VerifyError> {
+        let fault = Fault::default();
+        let visitor = RegisteredVisitor { claims: self, fault: &fault, fractional_times };
+        read_object(payload, &fault, visitor, NOT_AN_OBJECT)
+    }
+
+    pub(crate) const fn none() -> Self {
         Self {
             iss: None,
             sub: None,

@@ -1,8 +1,11 @@
 //! A token that was verified, for looking at it again later.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 use crate::policy::Times;
 use crate::registered::Registered;
@@ -18,7 +21,11 @@ pub(crate) struct Entry<C> {
     pub(crate) proof: Proof,
     pub(crate) times: Times,
     registered: OwnedRegistered,
+    /// See [`VerifiedToken::note`].
+    note: ArcSwapOption<Note>,
 }
+
+type Note = Arc<dyn Any + Send + Sync>;
 
 /// What makes the claims believable.
 pub(crate) enum Proof {
@@ -53,7 +60,7 @@ impl<C> Entry<C> {
             client_id: owned(&registered.client_id),
             sid: owned(&registered.sid),
         };
-        Self { claims, proof: Proof::Signature { header, key }, times, registered }
+        Self { claims, proof: Proof::Signature { header, key }, times, registered, note: ArcSwapOption::empty() }
     }
 
     pub(crate) fn view(&self) -> RegisteredView<'_> {
@@ -91,7 +98,21 @@ impl<C> VerifiedToken<C> {
                 client_id: owned(registered.client_id),
                 sid: owned(registered.sid),
             },
+            note: ArcSwapOption::empty(),
         }))
+    }
+
+    /// Keeps what the application found out about the token, for as long as the token is remembered. Another note is
+    /// forgotten. The verifier never looks at it: whether it still holds is the application's to know.
+    pub fn set_note<T: Send + Sync + 'static>(&self, note: Arc<T>) {
+        self.0.note.store(Some(Arc::new(note)));
+    }
+
+    /// What was noted last, if it is of this type.
+    #[must_use]
+    pub fn note<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let note = self.0.note.load();
+        Arc::clone(note.as_deref()?).downcast().ok()
     }
 
     /// The claims.

@@ -1,6 +1,6 @@
 //! Whether to believe a token (RFC 7519 §7.2, RFC 8725, RFC 9068 §4).
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -144,9 +144,10 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         let payload =
             buffer.decode(segments.payload.as_bytes()).ok_or(VerifyError::Malformed("the claims are not base64url"))?;
         let payload = std::str::from_utf8(payload).map_err(|_| VerifyError::Malformed("the claims are not UTF-8"))?;
-        let registered = Registered::read(payload, self.policy.fractional_times)?;
+        let mut registered = Registered::none();
+        registered.fill(payload, self.policy.fractional_times)?;
         let times = self.policy.check(&registered, now)?;
-        let claims = Arc::new(read_claims::<C>(payload, &registered)?);
+        let claims = read_claims::<C>(payload, &registered)?;
         self.check_revocation(&view(&registered, key, times))?;
         let entry = (is_wanted || self.cache.is_some())
             .then(|| Arc::new(Entry::new(Arc::clone(&claims), Arc::clone(key), header.clone(), times, &registered)));
@@ -227,15 +228,16 @@ fn view<'a>(registered: &'a Registered<'_>, key: &'a VerificationKey, times: Tim
     }
 }
 
-fn read_claims<C: DeserializeOwned + 'static>(payload: &str, registered: &Registered<'_>) -> Result<C, VerifyError> {
+fn read_claims<C: DeserializeOwned + Send + Sync + 'static>(
+    payload: &str,
+    registered: &Registered<'_>,
+) -> Result<Arc<C>, VerifyError> {
     // The default type holds nothing but what the strict pass has read: no need to read the JSON twice.
-    let mut claims: Option<C> = None;
-    if let Some(claims) = (&mut claims as &mut dyn Any).downcast_mut::<Option<Claims>>() {
-        *claims = Some(registered.to_claims()?);
+    if TypeId::of::<C>() == TypeId::of::<Claims>() {
+        let claims: Arc<dyn Any + Send + Sync> = Arc::new(registered.to_claims()?);
+        return Ok(claims.downcast().expect("the types were compared"));
     }
-    match claims {
-        Some(claims) => Ok(claims),
-        None => serde_json::from_str(payload)
-            .map_err(|_| VerifyError::Malformed("the claims do not fit the type they are read into")),
-    }
+    serde_json::from_str(payload)
+        .map(Arc::new)
+        .map_err(|_| VerifyError::Malformed("the claims do not fit the type they are read into"))
 }

@@ -35,3 +35,7 @@ pub use settings::Settings;
 
 /// The version of this library and of the server made from it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The target of the spans that make a trace of a request: the request itself, its passwords and its transactions, all at
+/// level `trace`. A program that sends traces filters for it; nothing secret or personal is in them.
+pub const TRACES: &str = "mapae_traces";

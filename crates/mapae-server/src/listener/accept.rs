@@ -12,7 +12,7 @@ use axum::extract::ConnectInfo;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
@@ -20,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::ServiceExt;
+
+use super::head_timer::HeadTimer;
 
 /// A client that takes longer for the head of a request is cut off, as is a connection that idles as long.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -114,13 +116,14 @@ fn spawn(
         request
     });
     // HTTP/1 alone: what tells the two versions apart by the first bytes waits for them without any limit.
+    let timer = HeadTimer::new();
     let connection = Builder::new()
-        .timer(TokioTimer::new())
+        .timer(timer.clone())
         .header_read_timeout(head_timeout)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let connection = watched.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = timer.watch(connection, head_timeout).await {
             tracing::debug!(%error, "a connection ended early");
         }
         drop(permit);

@@ -17,7 +17,12 @@ impl Server {
     async fn start(limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new().route("/", axum::routing::get(async || "hello"));
+        let slow = async || {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            "hello"
+        };
+        let app =
+            Router::new().route("/", axum::routing::get(async || "hello")).route("/slow", axum::routing::get(slow));
         let task =
             tokio::spawn(async move { match accept(&listener, &app, limits, &GracefulShutdown::new()).await {} });
         Self { address, task }
@@ -70,6 +75,31 @@ async fn connections_that_send_no_request_are_closed() {
     }
     let answered = until_closed(server.send(REQUEST).await).await;
     assert!(answered.starts_with(b"HTTP/1.1 200"), "one that idles after an answer is closed too, but not before");
+}
+
+#[tokio::test]
+async fn only_waiting_for_a_request_is_bounded() {
+    let server = Server::start(Limits { head_timeout: Duration::from_millis(300), connections: 100 }).await;
+    let mut busy = server.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut whole = Vec::new();
+    let mut read = async |stream: &mut TcpStream| {
+        while !whole.ends_with(b"hello") {
+            let count = timeout(PATIENCE, stream.read_buf(&mut whole)).await.expect("an answer").unwrap();
+            assert_ne!(count, 0, "hung up");
+        }
+        whole.clear();
+    };
+    read(&mut busy).await;
+    // Longer than the limit altogether, but never for one request.
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        busy.write_all(REQUEST).await.unwrap();
+        read(&mut busy).await;
+    }
+    let began = Instant::now();
+    busy.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    until_closed(busy).await;
+    assert!(began.elapsed() >= Duration::from_millis(250), "the head has its time");
 }
 
 #[tokio::test]

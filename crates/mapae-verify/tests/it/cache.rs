@@ -64,6 +64,24 @@ fn warm() -> Setup {
 }
 
 #[test]
+fn a_note_lasts_as_long_as_its_token_is_remembered() {
+    let setup = warm();
+    let look = || setup.verifier.verify_token(&setup.token).unwrap();
+    assert!(look().note::<String>().is_none(), "nobody has noted anything");
+    look().set_note(Arc::new("seen".to_owned()));
+    assert_eq!(look().note::<String>().as_deref().map(String::as_str), Some("seen"));
+    assert!(look().note::<u32>().is_none(), "another type is another note");
+    look().set_note(Arc::new(7_u32));
+    assert!(look().note::<String>().is_none(), "the last one counts");
+    let other = key(Algorithm::ES256).sign("at+jwt", &claims()).unwrap();
+    assert_ne!(other, setup.token, "ECDSA signs with a random number");
+    assert!(setup.verifier.verify_token(&other).unwrap().note::<u32>().is_none());
+    let forgetful = builder(set(&[key(Algorithm::ES256)])).clock(setup.clock.clone()).build();
+    forgetful.verify_token(&setup.token).unwrap().set_note(Arc::new(7_u32));
+    assert!(forgetful.verify_token(&setup.token).unwrap().note::<u32>().is_none(), "nothing is remembered here");
+}
+
+#[test]
 fn a_hit_is_the_same_claims_without_another_check() {
     let setup = warm();
     let first = setup.verifier.verify(&setup.token).unwrap();

@@ -23,9 +23,19 @@ pub struct RequestId {
     pub number: u32,
 }
 
+impl RequestId {
+    /// 16 hexadecimal digits, in ASCII.
+    pub(crate) fn text(self) -> [u8; 16] {
+        let both = (u64::from(self.process) << 32 | u64::from(self.number)).to_be_bytes();
+        let mut text = [0; 16];
+        hex::encode_to_slice(both, &mut text).expect("two digits for each byte");
+        text
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}{:08x}", self.process, self.number)
+        f.write_str(str::from_utf8(&self.text()).expect("digits are ASCII"))
     }
 }
 

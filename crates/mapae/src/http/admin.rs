@@ -115,7 +115,7 @@ async fn list(
     }
     let page = service.list_accounts(search, after.as_ref(), limit).await?;
     Ok(Json(UserList {
-        users: page.users.iter().map(UserBody::from).collect(),
+        users: page.users.into_iter().map(UserBody::from).collect(),
         next_cursor: page.next.map(|id| cursor(id.as_str())),
     }))
 }
@@ -125,8 +125,7 @@ async fn show(
     _admin: SignedIn<Admin>,
     AccountId(id): AccountId,
 ) -> Result<Json<UserBody>, ApiError> {
-    let user = service.account_by_id(&id).await?;
-    Ok(Json(UserBody::from(&user)))
+    Ok(Json(service.account_by_id(&id).await?.into()))
 }
 
 async fn change(
@@ -136,7 +135,7 @@ async fn change(
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Json<UserBody>, ApiError> {
     let change = AdminChange { disabled: body.disabled, grant: body.grant, withdraw: body.withdraw };
-    Ok(Json(UserBody::from(&service.administer(&id, change, By::User(&admin)).await?)))
+    Ok(Json(service.administer(&id, change, By::User(&admin)).await?.into()))
 }
 
 /// The id in the path. What cannot be an id is the id of nobody.

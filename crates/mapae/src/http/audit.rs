@@ -12,7 +12,7 @@ use super::api::{ApiRouter, get_with};
 use super::current_user::SignedIn;
 use super::error::{ApiError, FieldProblem};
 use super::query::{Params, cursor, decode_cursor, limit};
-use super::users::written;
+use super::times::written;
 use crate::Service;
 use crate::domain::audit::{Direction, Event, Filter, Outcome, Record};
 use crate::domain::scope::Admin;

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
 use mapae_verify::Scopes;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -202,6 +203,21 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|media_type| {
         media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
     })
+}
+
+/// As axum's `Json`, of what was written before. It does not say what it is in the OpenAPI document.
+pub(super) fn written_json(body: serde_json::Result<Bytes>) -> Response {
+    match body {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            ApiError::new(ErrorCode::Internal, "Something went wrong on the server.").into_response()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::api::{ApiRouter, Operation, delete_with, get_with, post_with};
 use super::body::{Fields, FromFields, JsonBody};
 use super::current_user::SignedIn;
 use super::error::{ApiError, ErrorCode, FieldProblem};
-use super::users::written;
+use super::times::written;
 use crate::Service;
 use crate::domain::scope::Admin;
 use crate::domain::{Client, ClientType, GrantType, Lifetimes, SecretText};

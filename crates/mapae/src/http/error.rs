@@ -1,11 +1,14 @@
 //! Errors: one catalogue of codes, rendered as RFC 9457 problems or in FastAPI's shape.
 
 use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use mapae_password::HashError;
 use mapae_verify::VerifyError;
 use mapae_verify::axum::BearerError;
@@ -428,6 +431,15 @@ pub(super) async fn not_found() -> ApiError {
 pub(super) async fn method_not_allowed() -> ApiError {
     ApiError::new(ErrorCode::MethodNotAllowed, "This address does not take this method; see the Allow header.")
         .fastapi("Method Not Allowed")
+}
+
+/// The answer of a route, also where that panics. tower-http's layer does the same, but boxes the body of every answer
+/// twice.
+pub(super) fn catch_panics<F>(answer: F) -> impl Future<Output = Result<Response, Infallible>>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    AssertUnwindSafe(answer).catch_unwind().map(|answered| answered.unwrap_or_else(|panic| Ok(panicked(panic))))
 }
 
 /// A panic is a bug: it is logged by the panic hook, and the request still gets an answer.

@@ -14,7 +14,7 @@ use super::current_user::SignedIn;
 use super::error::{ApiError, ErrorCode, FieldProblem, Problem};
 use super::minted_id::MintedId;
 use super::sent_from::{SentFrom, tidy};
-use super::users::{rfc3339, written};
+use super::times::{rfc3339, written};
 use crate::Service;
 use crate::domain::delegation::{NarrowError, Narrowing};
 use crate::domain::scope::Me;

@@ -35,6 +35,7 @@ mod sessions;
 mod style;
 mod subject;
 mod tickets;
+mod times;
 mod token;
 mod users;
 mod verify;

@@ -1,88 +1,210 @@
 //! What happens around every request: an id, a time limit, a log line, and who may call from a browser.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::body::HttpBody;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::counter;
-use tokio::time::Instant;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use tracing::{Instrument, Level};
+use tracing::field::Empty;
+use tracing::instrument::Instrumented;
+use tracing::{Instrument, Level, Span};
 
 use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::oauth::OAuthError;
-use super::route_metrics::RouteMetrics;
+use super::route_metrics::{RouteMetrics, known_method};
 use super::sent_from::DEVICE_TOKEN;
-use crate::Service;
 use crate::domain::{RequestId, Source};
+use crate::{Service, TRACES};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_SNIFF: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
 
-/// What [`around`] needs.
+/// Gives each request an id that is in its log lines and in its response, bounds its time and its body, and lets nobody
+/// keep the answer unless its route says otherwise: most hold tokens or personal data (RFC 6749 §5.1).
 #[derive(Clone)]
-pub(super) struct Around {
+pub(super) struct AroundLayer(Arc<Shared>);
+
+/// What all routes share.
+struct Shared {
     service: Service,
     /// Tells this process's requests from those of others.
     process: u32,
-    count: Arc<AtomicU32>,
-    metrics: Arc<RouteMetrics>,
+    count: AtomicU32,
+    metrics: RouteMetrics,
 }
 
-impl Around {
+impl AroundLayer {
     pub(super) fn new(service: Service) -> Self {
         let process = u32::from_be_bytes(service.ids().random());
-        Self { service, process, count: Arc::default(), metrics: Arc::default() }
+        Self(Arc::new(Shared { service, process, count: AtomicU32::new(0), metrics: RouteMetrics::default() }))
     }
+}
 
+impl<I> Layer<I> for AroundLayer {
+    type Service = Around<I>;
+
+    fn layer(&self, inner: I) -> Around<I> {
+        Around { shared: Arc::clone(&self.0), inner }
+    }
+}
+
+/// Made by [`AroundLayer`]. A service rather than axum's `from_fn`, which costs every request several allocations.
+#[derive(Clone)]
+pub(super) struct Around<I> {
+    shared: Arc<Shared>,
+    inner: I,
+}
+
+impl Shared {
     /// Unique, not secret.
     fn next_id(&self) -> RequestId {
         RequestId { process: self.process, number: self.count.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
+impl<I> tower::Service<Request> for Around<I>
+where
+    I: tower::Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Surrounded<I::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let id = self.shared.next_id();
+        let text = id.text();
+        let service = &self.shared.service;
+        let settings = &service.settings().http;
+        let client = ClientIp::of(request.headers(), request.extensions(), &settings.trusted_proxies);
+        let source = Source { address: client.map(|ClientIp(address)| address), request_id: Some(id) };
+        request.extensions_mut().insert(source);
+        // Most requests have no body to bound.
+        if !request.body().is_end_stream() {
+            DefaultBodyLimit::max(settings.body_limit).apply(&mut request);
+        }
+        let span = tracing::info_span!("request", request_id = str::from_utf8(&text).unwrap_or_default());
+        note_blocked_origin(service, request.headers(), &span);
+        let method = request.method().clone();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let trace = trace(&method, route.as_ref(), &text);
+        let answer = self.inner.call(request).instrument(span).instrument(trace);
+        let exchange = Exchange { id: text, method, route, began: Instant::now(), shared: Arc::clone(&self.shared) };
+        Surrounded { answer, limit: None, exchange }
+    }
+}
+
+/// What is known of a request while it is answered.
+struct Exchange {
+    /// The request's id, as text.
+    id: [u8; 16],
+    method: Method,
+    /// The route, not the address: an address may hold what does not belong into logs.
+    route: Option<MatchedPath>,
+    began: Instant,
+    shared: Arc<Shared>,
+}
+
+pin_project! {
+    /// The answer of a route, until it is there or the time is up.
+    pub(super) struct Surrounded<F> {
+        #[pin]
+        answer: Instrumented<Instrumented<F>>,
+        #[pin]
+        limit: Option<Sleep>,
+        exchange: Exchange,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Surrounded<F> {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let response = match this.answer.as_mut().poll(context) {
+            Poll::Ready(Ok(response)) => response,
+            Poll::Ready(Err(never)) => match never {},
+            Poll::Pending => {
+                // What is answered at once never costs a timer.
+                if this.limit.is_none() {
+                    this.limit.set(Some(tokio::time::sleep_until(this.exchange.end())));
+                }
+                let Some(limit) = this.limit.as_pin_mut() else { return Poll::Pending };
+                ready!(limit.poll(context));
+                timed_out(this.exchange.route())
+            }
+        };
+        let (trace, span) = (this.answer.span(), this.answer.inner().span());
+        Poll::Ready(Ok(this.exchange.finish(response, span, trace)))
+    }
+}
+
+impl Exchange {
+    /// When the time is up.
+    fn end(&self) -> Instant {
+        self.began + self.shared.service.settings().http.request_timeout
+    }
+
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or("-", MatchedPath::as_str)
+    }
+
+    fn finish(&self, mut response: Response, span: &Span, trace: &Span) -> Response {
+        let took = self.began.elapsed();
+        let route = self.route();
+        self.shared.metrics.record(&self.method, route, response.status(), took);
+        log(&self.method, route, &response, took, span);
+        trace.record("http.response.status_code", response.status().as_u16());
+        if response.status().is_server_error() {
+            trace.record("otel.status_code", "ERROR");
+        }
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_bytes(&self.id) {
+            headers.insert(X_REQUEST_ID, value);
+        }
+        headers.insert(NO_SNIFF.0, NO_SNIFF.1);
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// The request in a trace, under OpenTelemetry's names for it. Like the log it tells the route, and nothing that a client
+/// has made up.
+fn trace(method: &Method, route: Option<&MatchedPath>, id: &[u8; 16]) -> Span {
+    let method = known_method(method);
+    let route = route.map_or("-", MatchedPath::as_str);
+    tracing::trace_span!(
+        target: TRACES,
+        "request",
+        otel.name = %format_args!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        request_id = str::from_utf8(id).unwrap_or_default(),
+    )
+}
+
 /// Below this, errors are those of RFC 6749.
 const STANDARDS: &str = "/oauth2/";
-/// The most of an origin that is logged.
-const MAX_LOGGED_CHARS: usize = 200;
-
-/// Gives the request an id that is in its log lines and in its response, bounds its time, and lets nobody keep the
-/// answer unless its route says otherwise: most hold tokens or personal data (RFC 6749 §5.1).
-pub(super) async fn around(State(around): State<Around>, mut request: Request, next: Next) -> Response {
-    let id = around.next_id();
-    let service = &around.service;
-    let trusted = &service.settings().http.trusted_proxies;
-    let client = ClientIp::of(request.headers(), request.extensions(), trusted);
-    request.extensions_mut().insert(Source { address: client.map(|ClientIp(address)| address), request_id: Some(id) });
-    let method = request.method().clone();
-    // The route, not the address: an address may hold what does not belong into logs.
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let limit = service.settings().http.request_timeout;
-    let began = Instant::now();
-
-    let span = tracing::info_span!("request", request_id = %id);
-    span.in_scope(|| note_blocked_origin(service, request.headers()));
-    let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
-    let route = route.as_ref().map_or("-", MatchedPath::as_str);
-    let mut response = answered.unwrap_or_else(|_| timed_out(route));
-
-    let took = began.elapsed();
-    around.metrics.record(&method, route, response.status(), took);
-    span.in_scope(|| log(&method, route, &response, took));
-    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
-    }
-    response.headers_mut().insert(NO_SNIFF.0, NO_SNIFF.1);
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
-}
 
 /// The answer to a request that took too long, in the form of its route.
 fn timed_out(route: &str) -> Response {
@@ -93,8 +215,11 @@ fn timed_out(route: &str) -> Response {
     }
 }
 
+/// The most of an origin that is logged.
+const MAX_LOGGED_CHARS: usize = 200;
+
 /// One line for each request: refusals and changes at `info`, failures at `error`, mere reads at `debug`.
-fn log(method: &Method, route: &str, response: &Response, took: Duration) {
+fn log(method: &Method, route: &str, response: &Response, took: Duration, span: &Span) {
     let status = response.status();
     let oauth = || response.extensions().get::<OAuthError>().map_or("", |error| error.code);
     let code = response.extensions().get::<ApiError>().map_or_else(oauth, |error| error.code().as_str());
@@ -104,7 +229,9 @@ fn log(method: &Method, route: &str, response: &Response, took: Duration) {
     let milliseconds = took.as_secs_f64() * 1000.0;
     macro_rules! line {
         ($level:expr) => {
-            tracing::event!($level, %method, route, status = status.as_u16(), code, milliseconds, "answered")
+            tracing::event!(
+                parent: span, $level, %method, route, status = status.as_u16(), code, milliseconds, "answered"
+            )
         };
     }
     if status.is_server_error() {
@@ -130,7 +257,7 @@ pub(super) fn cors(service: &Service) -> Option<CorsLayer> {
 }
 
 /// Browsers keep the reason why a page may not call to themselves, so the log says it.
-fn note_blocked_origin(service: &Service, headers: &HeaderMap) {
+fn note_blocked_origin(service: &Service, headers: &HeaderMap, span: &Span) {
     let Some(origin) = headers.get(ORIGIN) else { return };
     let settings = service.settings();
     let allowed = settings.http.cors_origins.iter().any(|one| one.as_bytes() == origin.as_bytes());
@@ -141,6 +268,7 @@ fn note_blocked_origin(service: &Service, headers: &HeaderMap) {
     let origin: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(MAX_LOGGED_CHARS).collect();
     if service.blocked_origins().is_new(&origin) {
         tracing::warn!(
+            parent: span,
             ?origin,
             "a page of this origin may not call: if it should, add it to MAPAE_CORS_ORIGINS (cors_origins)"
         );

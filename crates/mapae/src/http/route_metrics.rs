@@ -11,6 +11,11 @@ use metrics::{Histogram, histogram};
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
+/// The method's name, if it is one of those; OpenTelemetry's word for the others.
+pub(super) fn known_method(method: &Method) -> &str {
+    METHODS.iter().find(|known| *known == method).map_or("_OTHER", Method::as_str)
+}
+
 /// A histogram for each route, method and status. Finding one by its labels costs more than recording does, so each is
 /// found once.
 #[derive(Default)]
@@ -27,10 +32,9 @@ impl RouteMetrics {
     /// Records an answer. `route` is the pattern, of which there are few.
     pub(super) fn record(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
         if !self.record_known(method, route, status, took) {
-            let method_label = METHODS.iter().find(|known| *known == method).map_or("_OTHER", Method::as_str);
             let histogram = histogram!(
                 "mapae_http_request_duration_seconds",
-                "method" => method_label.to_owned(), "route" => route.to_owned(), "status" => status.as_str().to_owned()
+                "method" => known_method(method).to_owned(), "route" => route.to_owned(), "status" => status.as_str().to_owned()
             );
             histogram.record(took);
             if METHODS.contains(method) {

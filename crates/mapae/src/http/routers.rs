@@ -3,16 +3,15 @@
 use std::convert::Infallible;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::routing::Route;
+use axum::routing::future::RouteFuture;
 use tower::util::option_layer;
 use tower::{Layer, ServiceBuilder};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::api::{ApiRouter, Routes};
-use super::request::{self, Around};
+use super::request::{self, AroundLayer};
 use super::style::{ErrorStyle, error_style};
 use super::{
     admin, audit, clients, error, health, minted, oauth, refresh_cookie, revocations, sessions, tickets, token, users,
@@ -60,7 +59,7 @@ pub fn app(service: impl Into<Service>) -> Router {
 }
 
 /// What surrounds every route: a request id, bounds of time and size, log lines, and answers that nobody keeps.
-/// One layer of four parts: each layer of a router costs every request an allocation of its own.
+/// One layer of three parts: each layer of a router costs every request an allocation of its own.
 fn around(
     service: &Service,
 ) -> impl Layer<
@@ -75,11 +74,9 @@ fn around(
 + Sync
 + 'static {
     ServiceBuilder::new()
-        .layer(from_fn_with_state(Around::new(service.clone()), request::around))
-        .map_response(IntoResponse::into_response)
+        .layer(AroundLayer::new(service.clone()))
         .layer(option_layer(request::cors(service)))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(DefaultBodyLimit::max(service.settings().http.body_limit))
+        .map_future(error::catch_panics::<RouteFuture<Infallible>>)
         .into_inner()
 }
 

@@ -14,7 +14,7 @@ use super::api::{ApiRouter, delete_with, get_with, post_with};
 use super::cookies;
 use super::current_user::SignedIn;
 use super::error::{ApiError, ErrorCode};
-use super::users::written;
+use super::times::written;
 use crate::Service;
 use crate::domain::Session;
 use crate::domain::scope::{Admin, Me};

@@ -1,37 +1,47 @@
 //! `/users`: signing up, and one's own account.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::get;
-use chrono::{DateTime, SecondsFormat, Utc};
-use schemars::JsonSchema;
+use chrono::{DateTime, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use super::api::{ApiRouter, Operation, answers_as, delete_with, get_with, patch_with, post_with};
-use super::body::{Fields, FromFields, JsonBody};
+use super::body::{Fields, FromFields, JsonBody, written_json};
 use super::current_user::{OrDelegated, SignedIn};
 use super::error::{ApiError, Problem};
 use super::sent_from::Asker;
+use super::times::rfc3339;
 use crate::Service;
 use crate::domain::scope::Me;
 use crate::domain::{SecretText, User};
 use crate::service::accounts::{AccountChange, ChangeError, NewAccount};
 use crate::service::{Abilities, AuthenticateError};
 
+/// An account, as its owner and administrators see it. It is written from the account itself: `/users/me` is asked for
+/// more often than anything else.
+pub(super) struct UserBody(Arc<User>);
+
 /// An account, as its owner and administrators see it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "User")]
-pub(super) struct UserBody {
+struct UserFields<'u> {
     /// The stable id, `sub` of the account's tokens.
-    id: String,
-    username: Option<String>,
-    email: Option<String>,
-    full_name: Option<String>,
+    id: &'u str,
+    username: Option<&'u str>,
+    email: Option<&'u str>,
+    full_name: Option<&'u str>,
     /// A disabled account can neither sign in nor use tokens that it already holds.
     disabled: bool,
     /// The scopes that the account holds, separated by spaces.
-    scope: String,
+    scope: &'u str,
     /// Absent where the user table is the application's own.
     #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
     created_at: Option<DateTime<Utc>>,
@@ -40,30 +50,46 @@ pub(super) struct UserBody {
     updated_at: Option<DateTime<Utc>>,
 }
 
-pub(super) fn rfc3339<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => written(time, serializer),
-        None => serializer.serialize_none(),
+impl JsonSchema for UserBody {
+    fn schema_name() -> Cow<'static, str> {
+        UserFields::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        UserFields::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        UserFields::json_schema(generator)
     }
 }
 
-/// With milliseconds, which is what is kept; chrono's own form is written character by character.
-pub(super) fn written<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
-impl From<&User> for UserBody {
-    fn from(user: &User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            username: user.username.clone(),
-            email: user.email.clone(),
-            full_name: user.full_name.clone(),
+impl Serialize for UserBody {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let user = &*self.0;
+        let fields = UserFields {
+            id: user.id.as_str(),
+            username: user.username.as_deref(),
+            email: user.email.as_deref(),
+            full_name: user.full_name.as_deref(),
             disabled: user.disabled,
-            scope: user.scopes.to_string(),
+            scope: user.scopes.as_str(),
             created_at: user.created_at,
             updated_at: user.updated_at,
-        }
+        };
+        fields.serialize(serializer)
+    }
+}
+
+impl From<Arc<User>> for UserBody {
+    fn from(user: Arc<User>) -> Self {
+        Self(user)
+    }
+}
+
+impl From<User> for UserBody {
+    fn from(user: User) -> Self {
+        Self(Arc::new(user))
     }
 }
 
@@ -167,7 +193,8 @@ pub(super) fn signup_router(abilities: Abilities) -> ApiRouter<Service> {
 
 /// `/users/me`, as far as can be done where accounts are.
 pub(super) fn router(abilities: Abilities) -> ApiRouter<Service> {
-    let mut own = get_with(me, |op| tag(op).id("read_users_me").summary("The current user"));
+    let mut own =
+        get_with(me, |op| tag(op).id("read_users_me").summary("The current user").response::<200, Json<UserBody>>());
     if abilities.is_own {
         own = own
             .merge(patch_with(change_me, |op| {
@@ -200,11 +227,11 @@ async fn sign_up(
 ) -> Result<(StatusCode, Json<UserBody>), ApiError> {
     let SignUpBody { email, username, full_name, password } = body;
     let user = service.sign_up(NewAccount { email, username, full_name, password }, source).await?;
-    Ok((StatusCode::CREATED, Json(UserBody::from(&user))))
+    Ok((StatusCode::CREATED, Json(user.into())))
 }
 
-async fn me(me: SignedIn<Me, OrDelegated>) -> Json<UserBody> {
-    Json(UserBody::from(&*me.user))
+async fn me(me: SignedIn<Me, OrDelegated>) -> Response {
+    written_json(me.shown(|user| serde_json::to_vec(&UserBody::from(Arc::clone(user))).map(Bytes::from)))
 }
 
 async fn change_me(
@@ -214,7 +241,7 @@ async fn change_me(
 ) -> Result<Json<UserBody>, ApiError> {
     let ChangeBody { email, username, full_name, password } = body;
     let change = AccountChange { email, username, full_name, password };
-    Ok(Json(UserBody::from(&service.change_account(&me, change).await?)))
+    Ok(Json(service.change_account(&me, change).await?.into()))
 }
 
 async fn change_password(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mapae_verify::{Claims, ScopeSet, VerifiedToken, VerifyError};
 
 use super::accounts::ChangeError;
+use super::bearer::Grounds;
 use super::directory::AnyRow;
 use super::{Bearer, Service};
 use crate::domain::{Session, Source, User, UserId};
@@ -26,6 +27,8 @@ pub struct Principal {
     pub(super) row: Option<AnyRow>,
     /// The token itself, for checking it again.
     pub(super) token: VerifiedToken<Claims>,
+    /// What was known of the token before.
+    pub(super) noted: Option<Arc<Grounds>>,
 }
 
 impl Principal {

@@ -1,13 +1,15 @@
 //! Whoever a bearer token speaks for: a person, a thing, or a client. Most routes want a person
 //! ([`authenticate`](super::Service::authenticate)); those that judge tokens for others take any.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use mapae_verify::{Claims, ScopeSet, Scopes, SubjectKind, VerifiedToken};
 use uuid::Uuid;
 
-use super::directory::Account;
+use super::directory::{Account, Directory};
 use super::{AuthenticateError, Principal, Service};
 use crate::domain::audit::Actor;
 use crate::domain::personal_token;
@@ -77,6 +79,40 @@ impl Bearer {
     }
 }
 
+/// What a token stands on, noted with the token. It holds until this process sees any change at all, whatever it is of;
+/// only the time goes on meanwhile.
+pub(super) struct Grounds {
+    /// Of before it was looked for.
+    epoch: u64,
+    session: Arc<Session>,
+    user: Arc<User>,
+    /// See [`Principal::shown`].
+    shown: OnceLock<Bytes>,
+}
+
+/// The account is personal data, which does not belong into logs.
+impl fmt::Debug for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grounds").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Principal {
+    /// The account as `show` writes it, which is done once for as long as nothing changes. There is one form for this.
+    pub(crate) fn shown<E>(&self, show: impl FnOnce(&Arc<User>) -> Result<Bytes, E>) -> Result<Bytes, E> {
+        let kept = self.noted.as_deref().map(|noted| &noted.shown);
+        if let Some(shown) = kept.and_then(OnceLock::get) {
+            return Ok(shown.clone());
+        }
+        let shown = show(&self.user)?;
+        if let Some(kept) = kept {
+            // Another request may have been first, with the same.
+            let _ = kept.set(shown.clone());
+        }
+        Ok(shown)
+    }
+}
+
 impl Service {
     /// Checks a token of a person, a thing or a client.
     ///
@@ -109,11 +145,11 @@ impl Service {
         let claims = Arc::clone(token.claims());
         match claims.sub.kind() {
             SubjectKind::User(_) => {
-                let (session, Account { user, row }) = self.grounds(&claims).await?;
-                Ok(Bearer::User(Principal { user, session, claims, source: Source::default(), row, token }))
+                let (session, Account { user, row }, noted) = self.grounds(&token).await?;
+                Ok(Bearer::User(Principal { user, session, claims, source: Source::default(), row, token, noted }))
             }
             SubjectKind::Other { .. } => {
-                let (session, Account { user: grantor, .. }) = self.grounds(&claims).await?;
+                let (session, Account { user: grantor, .. }, _) = self.grounds(&token).await?;
                 Ok(Bearer::Thing(Thing { grantor, session, claims, token }))
             }
             SubjectKind::Client(_) => self.still_bears(claims).await,
@@ -121,7 +157,29 @@ impl Service {
     }
 
     /// What a token of a person or a thing stands on: its live session, and the active account that answers for it.
-    async fn grounds(&self, claims: &Claims) -> Result<(Arc<Session>, Account), AuthenticateError> {
+    async fn grounds(
+        &self,
+        token: &VerifiedToken<Claims>,
+    ) -> Result<(Arc<Session>, Account, Option<Arc<Grounds>>), AuthenticateError> {
+        let epoch = self.store().seen_epoch();
+        if let Some(noted) = token.note::<Grounds>().filter(|noted| epoch == Some(noted.epoch)) {
+            return if noted.session.is_live(self.now()) {
+                let account = Account { user: Arc::clone(&noted.user), row: None };
+                Ok((Arc::clone(&noted.session), account, Some(noted)))
+            } else {
+                Err(AuthenticateError::Ended)
+            };
+        }
+        let (session, account) = self.look_for_grounds(token.claims()).await?;
+        // Rows of the application's own table may change without a word.
+        if let (Some(epoch), Directory::Own) = (epoch, self.directory()) {
+            let (session, user) = (Arc::clone(&session), Arc::clone(&account.user));
+            token.set_note(Arc::new(Grounds { epoch, session, user, shown: OnceLock::new() }));
+        }
+        Ok((session, account, None))
+    }
+
+    async fn look_for_grounds(&self, claims: &Claims) -> Result<(Arc<Session>, Account), AuthenticateError> {
         if self.store().is_token_revoked(&claims.jti).await? {
             return Err(AuthenticateError::Ended);
         }

@@ -11,6 +11,7 @@ use metrics::{counter, histogram};
 use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant};
 
+use crate::TRACES;
 use crate::settings::HashPoolSettings;
 
 /// The queue is full.
@@ -71,13 +72,15 @@ impl HashPool {
         let (answer, answered) = oneshot::channel();
         let queued = Instant::now();
         let begun = Arc::clone(&self.begun);
+        let password = tracing::trace_span!(target: TRACES, "password");
         let job: Job = Box::new(move |workspace| {
             if answer.is_closed() {
                 return;
             }
             begun.fetch_add(1, Ordering::Relaxed);
             let started = Instant::now();
-            let value = work(workspace);
+            let value =
+                tracing::trace_span!(target: TRACES, parent: &password, "password hash").in_scope(|| work(workspace));
             let took = started.elapsed();
             histogram!("mapae_password_queue_wait_seconds").record(started - queued);
             histogram!("mapae_password_hash_seconds").record(took);

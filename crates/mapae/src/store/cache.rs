@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use foldhash::quality::RandomState;
 use moka::sync::Cache as Moka;
 
 use super::{RegisteredClient, Store, StoreError};
@@ -13,10 +14,13 @@ use crate::domain::{Session, User, UserId};
 /// Entries of each kind; an account or session takes well under 1 KiB.
 const CAPACITY: u64 = 50_000;
 
+/// Rows by their id. Only ids that are in the database come in; the hasher is keyed all the same.
+type ById<T> = Moka<String, Arc<T>, RandomState>;
+
 pub(super) struct Cache {
-    users: Moka<String, Arc<User>>,
-    sessions: Moka<String, Arc<Session>>,
-    clients: Moka<String, Arc<RegisteredClient>>,
+    users: ById<User>,
+    sessions: ById<Session>,
+    clients: ById<RegisteredClient>,
     /// `jti` of every revoked token that has not expired; usually none.
     revoked_tokens: ArcSwap<HashSet<String>>,
     /// Moves with every change. A row that was read before a change must not be cached after it.
@@ -27,10 +31,13 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new() -> Self {
+        fn empty<T: Send + Sync + 'static>() -> ById<T> {
+            Moka::builder().max_capacity(CAPACITY).build_with_hasher(RandomState::default())
+        }
         Self {
-            users: Moka::new(CAPACITY),
-            sessions: Moka::new(CAPACITY),
-            clients: Moka::new(CAPACITY),
+            users: empty(),
+            sessions: empty(),
+            clients: empty(),
             revoked_tokens: ArcSwap::default(),
             epoch: AtomicU64::new(0),
             fill: Mutex::new(()),
@@ -68,7 +75,7 @@ impl Cache {
     /// Takes over what was read at this epoch; what was revoked since stays.
     pub(super) fn set_revoked_tokens(&self, read_at: u64, jtis: HashSet<String>) {
         let _guard = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.epoch.load(Ordering::Relaxed) == read_at {
+        if self.epoch.fetch_add(1, Ordering::Release) == read_at {
             self.revoked_tokens.store(Arc::new(jtis));
         } else {
             self.add_revoked_tokens(jtis);
@@ -98,7 +105,7 @@ impl Cache {
 
     fn forget(&self, drop_entries: impl FnOnce()) {
         let _guard = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
-        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.epoch.fetch_add(1, Ordering::Release);
         drop_entries();
     }
 

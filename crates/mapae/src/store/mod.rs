@@ -45,6 +45,7 @@ use mapae_verify::Clock;
 use metrics::counter;
 use sea_orm::{ActiveValue::Set, DatabaseConnection, DatabaseTransaction, EntityTrait};
 use tokio::sync::watch as watch_channel;
+use tracing::Span;
 
 pub use audit::Stamped;
 use cache::Cache;
@@ -71,6 +72,7 @@ pub use users::{Credential, Login, UserPage};
 use watch::LastLook;
 pub use watch::WatchGuard;
 
+use crate::TRACES;
 use crate::domain::audit::Event;
 use crate::domain::ids::{IdSource, RisingIds};
 use crate::domain::{SystemRng, UserId};
@@ -230,8 +232,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the writer, or a connection that may write, is not free in time.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let span = tracing::trace_span!(target: TRACES, "transaction", committed = false);
         let inner = self.0.connections.begin().await?;
-        Ok(Tx { inner, store: self.clone(), changes: Vec::new(), revoked: Vec::new(), recorded: Vec::new() })
+        Ok(Tx { inner, store: self.clone(), changes: Vec::new(), revoked: Vec::new(), recorded: Vec::new(), span })
     }
 
     /// Woken when a signing key changed, here or in another process.
@@ -286,6 +289,8 @@ pub struct Tx {
     changes: Vec<Change>,
     revoked: Vec<NewRevocation>,
     recorded: Vec<Event>,
+    /// It ends with the transaction.
+    span: Span,
 }
 
 impl Tx {
@@ -298,6 +303,7 @@ impl Tx {
         self.write_revocations().await?;
         self.write_changes().await?;
         self.inner.commit().await?;
+        self.span.record("committed", true);
         for change in &self.changes {
             self.store.apply(change);
         }

@@ -1,9 +1,10 @@
 //! `/users/me`: one's own account.
 
+use mapae::service::By;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::server::{PASSWORD, Server, expect, header, problem, refused_fields, text};
+use crate::server::{PASSWORD, Server, disable, expect, header, problem, refused_fields, text};
 
 const NEW_PASSWORD: &str = "seven purple elephants dancing";
 
@@ -39,6 +40,37 @@ async fn me_is_the_account_with_and_without_the_slash() {
         problem(response, StatusCode::UNAUTHORIZED, "not_authenticated").await;
     }
     assert_eq!(keys(&made), ["created_at", "disabled", "email", "full_name", "id", "scope", "updated_at", "username"]);
+}
+
+#[tokio::test]
+async fn me_is_what_the_last_change_made_however_often_it_was_asked_for() {
+    let server = Server::start().await;
+    let (id, ann) = server.newcomer("ann").await;
+    let (_, bob) = server.newcomer("bob").await;
+    let me = async |token: &str| {
+        let mut answers = Vec::new();
+        for _ in 0..4 {
+            answers
+                .push(expect(server.get("/users/me").bearer_auth(token).send().await.unwrap(), StatusCode::OK).await);
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:#?}");
+        answers.remove(0)
+    };
+    for name in ["Ann A.", "Ann B.", "Ann C."] {
+        assert_ne!(me(&ann).await["full_name"], name);
+        assert_eq!(me(&bob).await["full_name"], Value::Null);
+        let changed = expect(change(&server, &ann, json!({ "full_name": name })).await, StatusCode::OK).await;
+        assert_eq!(me(&ann).await, changed);
+        assert_eq!(me(&bob).await["username"], "bob");
+    }
+    server.mapae.administer(&id, disable(true), By::System).await.unwrap();
+    let refused = server.get("/users/me").bearer_auth(&ann).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    me(&bob).await;
+    // Nothing but the time has gone on.
+    server.clock.advance(60 * 60);
+    assert_eq!(server.get("/users/me").bearer_auth(&bob).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
