@@ -10,6 +10,7 @@ mod metrics;
 mod service;
 mod start_lock;
 mod telemetry;
+mod traces;
 
 use std::process::ExitCode;
 

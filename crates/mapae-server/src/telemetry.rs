@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 use crate::config::LogFormat;
+use crate::traces::Traces;
 use span_fields::SpanFields;
 
 /// Whether lines of this format are JSON here.
@@ -23,9 +24,9 @@ pub(crate) fn is_json(format: LogFormat) -> bool {
     }
 }
 
-/// Starts logging, for the rest of the process. `level` is that of our own crates. Libraries
+/// Starts logging, for the rest of the process, and tracing if that is wanted. `level` is that of our own crates. Libraries
 /// log their warnings, and never more than `info`: below that some print what they carry (requests, statements).
-pub(crate) fn start(format: LogFormat, level: Level) {
+pub(crate) fn start(format: LogFormat, level: Level, traces: Option<&Traces>) {
     let own = LevelFilter::from_level(level);
     let others = if own > LevelFilter::INFO { LevelFilter::INFO } else { own.min(LevelFilter::WARN) };
     let levels = Targets::new().with_default(others).with_target("mapae", own).with_target(TRACES, LevelFilter::OFF);
@@ -36,7 +37,11 @@ pub(crate) fn start(format: LogFormat, level: Level) {
         lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed()
     };
     // Fails only if logging has been started before, and then it goes on as it was.
-    let _ = tracing_subscriber::registry().with(lines).with(levels).try_init();
+    let _ = match traces {
+        // A filter for all is cheaper than one for each layer.
+        None => tracing_subscriber::registry().with(lines).with(levels).try_init(),
+        Some(traces) => tracing_subscriber::registry().with(lines.with_filter(levels)).with(traces.layer()).try_init(),
+    };
 }
 
 /// From now on a panic is told by its place alone. What it says may quote what the code was working on, such as a

@@ -32,6 +32,7 @@ use crate::cli::{Cli, Command, ConfigCommand, SecretCommand, TokenCommand};
 use crate::config::{Config, Given, LogFormat, load, reason};
 use crate::service::attach;
 use crate::telemetry;
+use crate::traces::Traces;
 
 /// Why a command ended without doing its work. The texts are whole sentences.
 #[derive(Debug)]
@@ -107,13 +108,17 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
         return block_on(token::inspect(config.map(|(config, _)| config), arguments));
     }
     let (config, warnings) = config.map_err(Failure::Configuration)?;
+    let traces = match &config.traces_endpoint {
+        Some(collector) if server => Some(Traces::start(collector)?),
+        Some(_) | None => None,
+    };
     if server {
-        telemetry::start(config.log_format, config.log_level);
+        telemetry::start(config.log_format, config.log_level, traces.as_ref());
     } else {
         // Whoever runs a command waits for its result; lines about success would be in the way.
         let format = if config.log_format == LogFormat::Auto { LogFormat::Text } else { config.log_format };
         let quiet = if config.log_level > Level::INFO { config.log_level } else { config.log_level.min(Level::WARN) };
-        telemetry::start(format, quiet);
+        telemetry::start(format, quiet, None);
     }
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -121,7 +126,7 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
     if let Command::Password(command) = command {
         return hashes::run(&config, command);
     }
-    block_on(async {
+    let result = block_on(async {
         match command {
             Command::Serve => serve::serve(config, &again).await,
             Command::Db(command) => db::run(&config, command).await,
@@ -153,7 +158,11 @@ pub(crate) fn run(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<()
             | Command::Config(_)
             | Command::Password(_) => Ok(()),
         }
-    })
+    });
+    if let Some(traces) = traces {
+        traces.stop();
+    }
+    result
 }
 
 /// Who runs the command, for the audit trail, as far as the environment tells.

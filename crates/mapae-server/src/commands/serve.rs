@@ -10,6 +10,7 @@ use mapae_verify::Scopes;
 use super::{Failure, print, sentence};
 use crate::config::{Config, FirstAdmin, reason};
 use crate::listener::{self, StopSignals};
+use crate::traces::ParentLayer;
 use crate::{data_dir, metrics, service, telemetry};
 
 /// Serves until told to stop. `again` are the flags by which another command finds the same database.
@@ -49,7 +50,11 @@ pub(super) async fn serve(config: Config, again: &str) -> Result<(), Failure> {
     started.announce()?;
 
     let metrics = metrics.map(|(listener, handle)| metrics::serve(listener, handle, mapae.clone()));
-    listener::serve(listener, mapae::http::app(mapae.clone()), config.shutdown_grace, stop).await;
+    let mut app = mapae::http::app(mapae.clone());
+    if config.traces_endpoint.is_some() {
+        app = app.layer(ParentLayer::new(&config.trusted_proxies));
+    }
+    listener::serve(listener, app, config.shutdown_grace, stop).await;
     if let Some(metrics) = metrics {
         metrics.abort();
     }

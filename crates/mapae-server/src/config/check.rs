@@ -72,6 +72,7 @@ pub(crate) fn check(
         request_timeout: checker.seconds("request_timeout_seconds"),
         shutdown_grace: checker.seconds("shutdown_grace_seconds"),
         metrics_listen: checker.metrics_listen(),
+        traces_endpoint: checker.traces_endpoint(),
         audit_retention_days: checker.number("audit_retention_days"),
         log_format: match checker.text("log_format").as_deref() {
             Some("text") => LogFormat::Text,

@@ -11,6 +11,7 @@ use mapae::service::BreachedPasswordFile;
 use mapae::settings::{Signing, ThrottleSettings};
 use mapae_password::{Argon2Params, Costs, Format, Peppers};
 use mapae_verify::Scopes;
+use url::Url;
 
 use super::database::Database;
 use super::listen::Listen;
@@ -95,6 +96,8 @@ pub(crate) struct Config {
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_grace: Duration,
     pub(crate) metrics_listen: Option<Listen>,
+    /// The collector that traces are sent to, if they are made.
+    pub(crate) traces_endpoint: Option<Url>,
     /// 0 keeps them for good.
     pub(crate) audit_retention_days: u32,
     pub(crate) log_format: LogFormat,

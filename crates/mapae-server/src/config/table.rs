@@ -432,6 +432,14 @@ pub(crate) static SETTINGS: &[Setting] = &[
         ..BASE
     },
     Setting {
+        name: "traces_endpoint",
+        alias: Some("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        default: Default::Unset("none: no traces are made"),
+        help: "OpenTelemetry collector that takes traces by OTLP over HTTP, such as http://127.0.0.1:4318",
+        hints: &["traces", "otlp", "otlp_endpoint", "otel", "opentelemetry"],
+        ..BASE
+    },
+    Setting {
         name: "audit_retention_days",
         kind: Kind::Integer { min: 0, max: 36_500 },
         default: Default::Is("365"),

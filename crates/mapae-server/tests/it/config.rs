@@ -28,6 +28,7 @@ fn without_any_source_the_defaults_hold() {
         ("argon2_parallelism", json!(1)),
         ("hash_queue", json!(256)),
         ("metrics_listen", json!(null)),
+        ("traces_endpoint", json!(null)),
         ("audit_retention_days", json!(365)),
         ("throttle", json!(true)),
         ("throttle_failures", json!(10)),

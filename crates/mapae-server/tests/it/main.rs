@@ -37,6 +37,7 @@ mod shared_settings;
 mod sides;
 mod support;
 mod together;
+mod traces;
 mod transfer;
 mod transfer_keycloak;
 mod transfer_supabase;

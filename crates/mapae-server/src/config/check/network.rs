@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use mapae::domain::BaseUrl;
 use mapae::domain::throttle::Limit;
 use mapae::settings::ThrottleSettings;
+use url::Url;
 
 use super::Checker;
 use crate::config::listen::{Listen, Part};
@@ -45,6 +46,28 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// The address of an OpenTelemetry collector.
+    pub(super) fn traces_endpoint(&mut self) -> Option<Url> {
+        let text = self.text("traces_endpoint")?;
+        let url = Url::parse(&text).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        if url.is_none() {
+            let is = is_quoted(&text);
+            self.refuse(
+                "traces_endpoint",
+                &format!("{is}, but must be the address of a collector for OTLP over HTTP: http://127.0.0.1:4318"),
+            );
+            self.clear("traces_endpoint");
+        }
+        url
     }
 
     pub(super) fn trusted_proxies(&mut self) -> Vec<IpNet> {
