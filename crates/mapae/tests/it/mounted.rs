@@ -132,6 +132,23 @@ async fn routers_are_mounted_one_by_one_and_nothing_else_is_there() {
 }
 
 #[tokio::test]
+async fn own_routes_may_have_what_surrounds_those_of_the_service() {
+    let app = start(|mapae| {
+        let surrounded = mapae.surround(own_routes());
+        own_routes().nest("/surrounded", surrounded).merge(mapae.token_router()).merge(mapae.signup_router())
+    })
+    .await;
+    let answer = app.get("/surrounded/hello", None).await;
+    let headers = ["x-request-id", "x-content-type-options", "cache-control"].map(|name| header(&answer, name));
+    assert_eq!((headers[0].len(), headers[1].as_str(), headers[2].as_str()), (16, "nosniff", "no-store"));
+    assert_eq!(answer.text().await.unwrap(), "hello, stranger", "nothing is protected by it");
+    let refused = app.get("/surrounded/items", None).await;
+    assert_eq!(header(&refused, "x-request-id").len(), 16);
+    problem(refused, StatusCode::UNAUTHORIZED, "not_authenticated").await;
+    assert!(app.get("/hello", None).await.headers().get("x-request-id").is_none(), "others stay as they are");
+}
+
+#[tokio::test]
 async fn a_route_welcomes_strangers_but_no_bad_token() {
     let app = start(|mapae| own_routes().merge(mapae.token_router()).merge(mapae.signup_router())).await;
     let (token, items_only) = (sign_up_and_in(&app, "", "").await, sign_up_and_in(&app, "", "items").await);
