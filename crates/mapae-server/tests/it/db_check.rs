@@ -258,7 +258,12 @@ const DAMAGES: &[Damage] = &[
     damage(
         "mapae_signing_key",
         "state = 'active'",
-        ["k4", "kid = 'k4', state = 'retiring', wrapped_private = ''", "would be accepted for good", "mapae key revoke k4"],
+        [
+            "k4",
+            "kid = 'k4', state = 'retiring', wrapped_private = ''",
+            "would be accepted for good",
+            "mapae key revoke k4",
+        ],
     ),
     damage(
         "mapae_data_key",

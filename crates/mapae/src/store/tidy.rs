@@ -178,7 +178,7 @@ mod tests {
             access_expires_at: Set(Some(now)),
             ..Default::default()
         };
-        row.insert(&store.0.connections.write).await.unwrap();
+        row.insert(&store.0.connections.write).await.expect("a row");
     }
 
     /// That live ones stay, and that nodes do not disturb each other, is tested on both engines.

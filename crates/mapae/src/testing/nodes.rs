@@ -22,6 +22,9 @@ use crate::store::{DatabaseOptions, Migrate, Store};
 /// Within this time every node knows what another changed: the second that the book promises, and one for a busy machine.
 const HEARD: Duration = Duration::from_secs(2);
 
+/// A busy machine may keep 64 who want one row waiting for longer than anybody would in operation.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Two nodes, as different processes: they have nothing in common but the database and the clock.
 pub(super) struct Nodes {
     pub(super) one: Service,
@@ -33,6 +36,12 @@ pub(super) struct Nodes {
 
 impl Nodes {
     pub(super) async fn start(database: &DatabaseOptions) -> Result<Self, SuiteError> {
+        let database = &DatabaseOptions {
+            acquire_timeout: PATIENCE,
+            statement_timeout: PATIENCE,
+            lock_timeout: PATIENCE,
+            ..database.clone()
+        };
         let clock = ManualClock::default();
         clock.set_millis(SystemClock.now_millis());
         let start = async || -> Result<_, SuiteError> {

@@ -220,7 +220,7 @@ impl Engine {
     }
 
     /// Whether a transaction that writes would be let in, in one round trip.
-    pub(super) async fn takes_writes(self, db: &DatabaseConnection) -> Result<bool, StoreError> {
+    pub(super) async fn takes_writes(self, db: &Limited<DatabaseConnection>) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite => {
                 db.ping().await?;

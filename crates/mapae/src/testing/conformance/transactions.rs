@@ -15,7 +15,7 @@ use crate::testing::nodes::{Nodes, hash, heard};
 use crate::testing::report::{Broken, Kept, holds, same};
 
 /// As long is looked whether somebody waits.
-const WAITING: Duration = Duration::from_millis(300);
+const WAITING: Duration = Duration::from_secs(1);
 /// Revocations at once: more than one statement may have, or one page of anything.
 const MANY: usize = 2_500;
 
@@ -60,6 +60,8 @@ async fn rows(node: &Service, user: &User) -> Result<Vec<String>, StoreError> {
 
 pub(super) async fn row_lock(nodes: &Nodes) -> Kept {
     let user = nodes.user().await?;
+    // So that it waits for nothing else.
+    connect(nodes.other.store()).await?;
     let tx = nodes.one.store().begin().await?;
     let read = tx.user(&user.id).await?;
     let (store, id) = (nodes.other.store().clone(), user.id.clone());
@@ -72,6 +74,11 @@ pub(super) async fn row_lock(nodes: &Nodes) -> Kept {
     same(nodes.one.store().user_by_id(&user.id).await?.map(|user| user.disabled), Some(true))
 }
 
+/// Has a connection ready for the next who writes.
+async fn connect(store: &Store) -> Kept {
+    Ok(store.begin().await?.commit().await?)
+}
+
 async fn disable(store: &Store, id: &UserId) -> Result<bool, Broken> {
     let mut tx = store.begin().await?;
     let disabled = tx.set_disabled(id, true).await?;
@@ -82,6 +89,7 @@ async fn disable(store: &Store, id: &UserId) -> Result<bool, Broken> {
 /// Of what has no row that could be locked, such as a key that is missing.
 pub(super) async fn turn(nodes: &Nodes) -> Kept {
     let name = nodes.word();
+    connect(nodes.other.store()).await?;
     let mut tx = nodes.one.store().begin().await?;
     same(tx.data_key(&name).await?, None)?;
     let (store, wanted) = (nodes.other.store().clone(), name.clone());
