@@ -4,7 +4,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TryGetableMany, Value};
 
-use super::engine::Turn;
 use super::entity::{invalidation, revocation, session, throttle, ticket};
 use super::{Store, StoreError};
 
@@ -20,7 +19,7 @@ const SESSIONS_KEPT: TimeDelta = TimeDelta::days(1);
 /// would be older than the one before.
 const REVOCATIONS_KEPT: TimeDelta = TimeDelta::minutes(1);
 
-/// The clean-up of one process. Several may do it at once: one at a time removes, and the others leave it to that one.
+/// The clean-up of one process. Several may do it at once, and take turns by the rows that they lock.
 pub(super) struct Tidying {
     store: Store,
     audit_retention: Option<TimeDelta>,
@@ -122,28 +121,27 @@ impl Tidying {
             let some = E::find().select_only().column(key).filter(which.clone()).order_by_asc(order).limit(self.step);
             let some: Vec<K> = some.into_tuple().all(&self.store.0.read).await?;
             let last = u64::try_from(some.len()) != Ok(self.step);
-            if some.is_empty() || self.remove_these::<E, K>(key, some, which.clone()).await? == 0 || last {
+            if !some.is_empty() {
+                self.remove_these::<E, K>(key, some, which.clone()).await?;
+            }
+            if last {
                 return Ok(());
             }
         }
     }
 
-    /// Removes those of some rows of which the condition is still true; how many, and none while another node removes.
-    async fn remove_these<E, K>(&self, key: E::Column, some: Vec<K>, which: Condition) -> Result<u64, StoreError>
+    /// Removes those of some rows of which the condition is still true. Another node may do the same with the same ones.
+    async fn remove_these<E, K>(&self, key: E::Column, some: Vec<K>, which: Condition) -> Result<(), StoreError>
     where
         E: EntityTrait,
         K: TryGetableMany + Into<Value> + Clone + Send + Sync,
     {
         let tx = self.store.begin().await?;
-        if !tx.try_turn(Turn::Tidying).await? {
-            return Ok(0);
-        }
         // Locked in the order in which everybody locks them; whoever was used meanwhile is not among them.
         let over = E::find().select_only().column(key).filter(key.is_in(some)).filter(which);
         let over: Vec<K> = over.order_by_asc(key).lock_exclusive().into_tuple().all(&tx.inner).await?;
-        let removed = E::delete_many().filter(key.is_in(over)).exec(&tx.inner).await?.rows_affected;
-        tx.commit().await?;
-        Ok(removed)
+        E::delete_many().filter(key.is_in(over)).exec(&tx.inner).await?;
+        tx.commit().await
     }
 }
 
