@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
 
 use super::{Connections, DatabaseOptions, Engine, Limited, Limits, OpenError};
 
 /// How long a statement waits for another process's write, and a request for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for those who open a new file at once.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+const BUSY_ATTEMPTS: u32 = 250;
 /// Connections that read, side by side; SQLite in WAL mode lets them while one writes.
 const READERS: u32 = 4;
 
@@ -67,5 +70,26 @@ async fn open(
         .map_sqlx_sqlite_pool_opts(|pool| {
             pool.before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         });
-    Database::connect(sqlite).await.map_err(|source| OpenError::Connect { url: options.shown(), source })
+    let mut attempts = BUSY_ATTEMPTS;
+    loop {
+        match Database::connect(sqlite.clone()).await {
+            // While another process makes WAL the mode of a new file, SQLite waits for nothing and refuses at once.
+            Err(error) if is_busy(&error) && attempts > 0 => {
+                attempts -= 1;
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            connected => {
+                return connected.map_err(|source| OpenError::Connect { url: options.shown(), source });
+            }
+        }
+    }
+}
+
+/// Whether another process has the file to itself at the moment (SQLITE_BUSY, and its extended codes).
+fn is_busy(error: &DbErr) -> bool {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
