@@ -108,7 +108,8 @@ impl Tx {
         self.record_stamped(rows).await
     }
 
-    /// Writes down what happened before this transaction.
+    /// Writes down what happened before this transaction. Rows that are there already stay as they are: they were
+    /// written by a transaction whose commit went unanswered.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
@@ -117,7 +118,7 @@ impl Tx {
         let mut rows = rows.into_iter().map(|row| row.row).peekable();
         while rows.peek().is_some() {
             let some: Vec<_> = rows.by_ref().take(ROWS).collect();
-            Entity::insert_many(some).exec_without_returning(&self.inner).await?;
+            Entity::insert_many(some).on_conflict_do_nothing().exec_without_returning(&self.inner).await?;
         }
         Ok(())
     }

@@ -280,3 +280,22 @@ async fn the_key_that_takes_over_from_a_revoked_one_is_told_of() {
     let subjects: Vec<_> = rows.iter().map(|row| row.subject.clone().unwrap()).collect();
     assert_eq!(subjects, [format!("key:{next}"), format!("key:{active}")]);
 }
+
+/// A commit whose answer is lost has happened, and its rows still wait to be written: once more does no harm, and what
+/// has come meanwhile is written too.
+#[tokio::test]
+async fn rows_that_are_there_already_do_not_stand_in_the_way() {
+    let server = Server::start().await;
+    let store = server.mapae.store();
+    let row = |event| store.stamp(Entry::new(event, &Actor::system()));
+    let mut rows = vec![row(Event::SignInRefused), row(Event::RefreshTokenReused)];
+    for round in 0..3 {
+        let mut tx = store.begin().await.unwrap();
+        tx.record_stamped(rows.clone()).await.unwrap();
+        tx.commit().await.unwrap();
+        let written = trail(&server.mapae).await;
+        assert_eq!(events(&written)[..2], ["sign-in.refused", "refresh-token.reused"]);
+        assert_eq!(written.len(), 2 + round);
+        rows.push(row(Event::SignInRefused));
+    }
+}
