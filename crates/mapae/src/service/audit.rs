@@ -163,7 +163,7 @@ impl Service {
 
     /// What was dropped is counted twice where the answer to a commit is lost; rows are not, since they keep their ids.
     async fn write(&self, rows: Vec<Stamped>, dropped: u64) -> Result<(), StoreError> {
-        let mut tx = self.store().begin().await?;
+        let mut tx = self.store().begin_brief().await?;
         tx.record_stamped(rows).await?;
         if dropped > 0 {
             tx.record(Entry::new(Event::AuditDropped, &Actor::system()).detail("count", dropped)).await?;

@@ -194,16 +194,17 @@ impl Store {
     pub async fn keep_time(&self, clock: Arc<NodeClock>) -> Result<(), StoreError> {
         // One is kept; another would be a mistake of whoever calls.
         let _ = self.0.node_clock.set(clock);
-        self.read_time().await
+        self.read_server().await.map(drop)
     }
 
-    async fn read_time(&self) -> Result<(), StoreError> {
-        let Some(clock) = self.0.node_clock.get() else { return Ok(()) };
+    /// Which database the server has now; its time is taken over.
+    async fn read_server(&self) -> Result<Option<String>, StoreError> {
         let asked = node_clock::monotonic_millis();
-        if let Some(time) = self.0.connections.engine.time(&self.0.connections.watch).await? {
-            clock.set(time, asked, node_clock::monotonic_millis());
+        let Some(now) = self.0.connections.engine.server_now(&self.0.connections.watch).await? else { return Ok(None) };
+        if let Some(clock) = self.0.node_clock.get() {
+            clock.set(now.millis, asked, node_clock::monotonic_millis());
         }
-        Ok(())
+        Ok(Some(now.database))
     }
 
     /// Asks the engine for a look at its own structures (`PRAGMA integrity_check`); the problems found.
@@ -235,6 +236,16 @@ impl Store {
         let span = tracing::trace_span!(target: TRACES, "transaction", committed = false);
         let inner = self.0.connections.begin().await?;
         Ok(Tx { inner, store: self.clone(), changes: Vec::new(), revoked: Vec::new(), recorded: Vec::new(), span })
+    }
+
+    /// As [`Self::begin`], for what others queue behind: a statement that is not answered is given up sooner.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the writer, or a connection that may write, is not free in time.
+    pub async fn begin_brief(&self) -> Result<Tx, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.inner.be_brief();
+        Ok(tx)
     }
 
     /// Woken when a signing key changed, here or in another process.

@@ -12,7 +12,8 @@ pub struct DatabaseOptions {
     /// The same database reached without a pooler such as PgBouncer in transaction mode, for migrations and for hearing
     /// of changes at once. Whoever gives it says that `url` leads through a pooler.
     pub direct_url: Option<String>,
-    /// The most connections that requests use, half of them for reading and half for writing. Three more see changes.
+    /// The most connections that requests use, half of them for reading and half for writing. Two more see
+    /// changes, and for a while two others if one of them is lost.
     pub connections: u32,
     /// How long a request waits for a connection before it is answered with 503.
     pub acquire_timeout: Duration,

@@ -121,15 +121,15 @@ impl Store {
         token(jti, &self.0.read).await
     }
 
-    /// Reads into memory which tokens are revoked.
-    pub(super) async fn load_revoked_tokens(&self) -> Result<(), StoreError> {
+    /// Reads into memory which tokens are revoked, by way of `db`.
+    pub(super) async fn load_revoked_tokens<C: ConnectionTrait>(&self, db: &C) -> Result<(), StoreError> {
         let epoch = self.0.cache.epoch();
         let jtis: Vec<String> = Entity::find()
             .select_only()
             .column(Column::Value)
             .filter(Column::Kind.eq(RevokedKind::Token.as_str()))
             .into_tuple()
-            .all(&self.0.read)
+            .all(db)
             .await?;
         self.0.cache.set_revoked_tokens(epoch, jtis.into_iter().collect::<HashSet<_>>());
         Ok(())

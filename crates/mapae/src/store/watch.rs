@@ -58,7 +58,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the log cannot be read now.
     pub async fn watch(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<WatchGuard, StoreError> {
-        let mut watcher = Watcher { seen: Seen::default(), version: None, has_failed: false, store: self.clone() };
+        let mut watcher = Watcher {
+            seen: Seen::default(),
+            version: None,
+            database: None,
+            has_failed: false,
+            store: self.clone(),
+        };
         watcher.look().await?;
         let news = Arc::new(Notify::new());
         let listening = self.0.connections.listen(Arc::clone(&news));
@@ -119,6 +125,8 @@ struct Watcher {
     seen: Seen,
     /// The engine's counter of commits by other connections, if it has one, at the last look.
     version: Option<i64>,
+    /// Which database the last look was at, where there is a server to say so.
+    database: Option<String>,
     /// The last look failed: the database may be another one since.
     has_failed: bool,
 }
@@ -137,13 +145,15 @@ impl Watcher {
         let store = self.store.clone();
         let inner = &store.0;
         let began = monotonic_millis();
-        let was_blind = !store.sees_changes() || self.has_failed;
+        let could_not_see = !store.sees_changes() || self.has_failed;
+        let database = store.read_server().await?;
+        let was_blind = could_not_see || self.database != database;
         if was_blind {
             // The database may be another by now, a stand-by or a backup, which gives out numbers that were seen before.
             self.seen = Seen::default();
             self.version = None;
         }
-        store.read_time().await?;
+        self.database = database;
         let version = inner.connections.engine.version(&inner.connections.watch).await?;
         if version.is_none() || self.version != version {
             while self.look_at_page(began, was_blind).await? == PAGE {}
@@ -153,7 +163,8 @@ impl Watcher {
             // What was cached before the first look, or while there was none, may have changed unseen.
             inner.cache.forget_all();
             store.apply(&Change::SigningKeys);
-            store.load_revoked_tokens().await?;
+            // Over this connection: the others may be held by what was never answered.
+            store.load_revoked_tokens(&inner.connections.watch).await?;
         }
         inner.last_look.note(began);
         Ok(())

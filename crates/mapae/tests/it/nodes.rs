@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::database::{Directory, is_postgres, url};
 use crate::oauth::{confidential, new_client};
-use crate::server::{START, Server, open, settings, withdraw};
+use crate::server::{START, Server, disable, open, settings, withdraw};
 
 /// Each future in a task of its own; what they answer, in order.
 async fn together<T: Send + 'static>(
@@ -211,4 +211,65 @@ async fn a_change_that_commits_late_is_seen() {
             sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+async fn until_refused(server: &Server, token: &str, why: &str) {
+    let began = Instant::now();
+    while server.status_of_me(token).await == 200 {
+        assert!(began.elapsed() < Duration::from_secs(1), "{why}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// As when a backup is restored under a node, and it does not lose a connection: the log of changes is another one, whose
+/// numbers begin anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_log_of_changes_is_noticed() {
+    if !is_postgres() {
+        return; // A file that is replaced is another file.
+    }
+    let server = Server::start().await;
+    let other = server.another_process().await;
+    let (ann, anns) = server.newcomer("ann").await;
+    let (bob, bobs) = server.newcomer("bob").await;
+    for number in 0..20 {
+        other.administer(&bob, disable(number % 2 == 0), By::System).await.unwrap();
+    }
+    sleep(Duration::from_millis(600)).await;
+    let (status, _) = (server.status_of_me(&anns).await, server.status_of_me(&bobs).await);
+    assert_eq!(status, 200);
+    let database = Database::connect(url(server.directory())).await.unwrap();
+    let restored = database.begin().await.unwrap();
+    let restore = format!(
+        "ALTER TABLE mapae_invalidation RENAME TO before; \
+         CREATE TABLE mapae_invalidation (LIKE before INCLUDING ALL); DROP TABLE before; \
+         UPDATE mapae_user SET disabled = true WHERE id = '{ann}'"
+    );
+    restored.execute_unprepared(&restore).await.unwrap();
+    restored.commit().await.unwrap();
+    until_refused(&server, &anns, "what was remembered before is believed").await;
+    let (cid, cids) = server.newcomer("cid").await;
+    assert_eq!(server.status_of_me(&cids).await, 200);
+    other.administer(&cid, disable(true), By::System).await.unwrap();
+    until_refused(&server, &cids, "a change with a number that was seen before was missed").await;
+}
+
+/// A client that hangs up, or a limit, may end a request just when its transaction begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_transaction_stays_open_whose_beginning_was_given_up() {
+    if !is_postgres() {
+        return; // Nobody else could write.
+    }
+    let server = Server::start().await;
+    let store = server.mapae.store();
+    for round in 0..400 {
+        let _ = tokio::time::timeout(Duration::from_micros(20 * (round % 40)), store.begin()).await;
+    }
+    sleep(Duration::from_millis(300)).await;
+    let database = Database::connect(url(server.directory())).await.unwrap();
+    let open = "SELECT count(*) FROM pg_stat_activity \
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let open = sea_orm::Statement::from_string(database.get_database_backend(), open);
+    let open: i64 = database.query_one_raw(open).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+    assert_eq!(open, 0);
 }

@@ -420,7 +420,7 @@ impl Queue {
         if own.is_empty() {
             return Ok(Vec::new());
         }
-        let mut tx = store.begin().await?;
+        let mut tx = store.begin_brief().await?;
         let mut before = tx.counters(&own).await?;
         let is_stranger = |attempt: &&Attempt| before.get(&attempt.own.counter).is_none_or(|own| !own.is_known(now));
         let mut common: BTreeSet<_> = attempts

@@ -14,8 +14,12 @@ use sea_orm::{
 pub(super) struct Limits {
     /// To what takes a connection out of the pool first.
     pub(super) pooled: Option<Duration>,
-    /// To what has one.
+    /// To the beginning of a transaction: it waits for a connection and for nobody's locks.
+    pub(super) begun: Option<Duration>,
+    /// To what has a connection.
     pub(super) held: Option<Duration>,
+    /// The same, for what others queue behind.
+    pub(super) brief: Option<Duration>,
 }
 
 /// A pool, or a transaction, whose every statement is answered in time or fails. What becomes of a statement that was
@@ -44,12 +48,17 @@ impl Limited<DatabaseConnection> {
 
     /// Begins a transaction, within whose limits its statements are too.
     pub(super) async fn begin(&self, options: TransactionOptions) -> Result<Limited<DatabaseTransaction>, DbErr> {
-        let inner = within(self.limit, self.inner.begin_with_options(options)).await?;
+        let inner = within(self.limits.begun, self.inner.begin_with_options(options)).await?;
         Ok(Limited { inner, limit: self.limits.held, limits: self.limits })
     }
 }
 
 impl Limited<DatabaseTransaction> {
+    /// From now on gives up sooner.
+    pub(in crate::store) fn be_brief(&mut self) {
+        self.limit = self.limits.brief;
+    }
+
     /// Commits; where no answer comes, nobody knows whether it happened.
     pub(in crate::store) async fn commit(self) -> Result<(), DbErr> {
         within(self.limit, self.inner.commit()).await

@@ -48,12 +48,21 @@ pub(super) enum Engine {
     Postgres,
 }
 
+/// A moment of a database's server.
+pub(super) struct ServerNow {
+    /// Its time, in milliseconds since 1970.
+    pub(super) millis: i64,
+    /// Changes with the server, the database and the log of changes in it: where a stand-by takes over, where another
+    /// database gets this one's name, and where a backup is restored into it.
+    pub(super) database: String,
+}
+
 /// Connections of one process to one database.
 pub(super) struct Connections {
     pub(super) engine: Engine,
     pub(super) read: Limited<DatabaseConnection>,
     pub(super) write: Limited<DatabaseConnection>,
-    /// One connection that only looks for changes: SQLite counts other connections' commits for each connection.
+    /// Only looks for changes, on SQLite over one connection, which counts the commits of others.
     pub(super) watch: Limited<DatabaseConnection>,
     /// Said at the beginning of each transaction that writes, where connections cannot keep it.
     pub(super) write_limits: Option<Arc<str>>,
@@ -207,14 +216,16 @@ impl Engine {
         }
     }
 
-    /// The time of the database's server, in milliseconds since 1970; `None` where there is no server.
-    pub(super) async fn time<C: ConnectionTrait>(self, watch: &C) -> Result<Option<i64>, StoreError> {
+    /// What the database's server says of itself; `None` where there is no server.
+    pub(super) async fn server_now<C: ConnectionTrait>(self, watch: &C) -> Result<Option<ServerNow>, StoreError> {
         match self {
             Self::Sqlite => Ok(None),
             Self::Postgres => {
-                let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-                let row = watch.query_one_raw(self.statement(sql)).await?;
-                Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
+                let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, \
+                           concat_ws(' ', pg_postmaster_start_time(), oid, to_regclass('mapae_invalidation')::oid) \
+                           FROM pg_database WHERE datname = current_database()";
+                let Some(row) = watch.query_one_raw(self.statement(sql)).await? else { return Ok(None) };
+                Ok(Some(ServerNow { millis: row.try_get_by_index(0)?, database: row.try_get_by_index(1)? }))
             }
         }
     }

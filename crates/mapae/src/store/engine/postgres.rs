@@ -13,6 +13,9 @@ use super::{CHANNEL, Connections, DatabaseOptions, Engine, Limited, Limits, Open
 
 /// How long the look for changes waits for its connection; it is made once more a moment later.
 const WATCH_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+/// One connection looks for changes. The others take the place of one that was lost, which the pool itself may wait for
+/// as long as TCP does.
+const WATCHING: u32 = 3;
 /// A connection on which the least of all answers takes longer is lost, and replaced.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// One that was given back more recently than this was tested only then.
@@ -57,22 +60,27 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
     let connect = if pooler.is_some() { plain } else { limited };
     let half = options.connections.div_ceil(2).max(1);
     let held = options.statement_timeout + MARGIN;
-    let limits = Limits { pooled: Some(options.acquire_timeout + held), held: Some(held) };
-    let work = || {
-        tested()
-            .max_connections(half)
+    let limits = Limits {
+        pooled: Some(options.acquire_timeout + held),
+        begun: Some(options.acquire_timeout + MARGIN),
+        held: Some(held),
+        // What a lost process has locked is free after that time: whoever waits for longer waits for the network.
+        brief: Some(held.min(options.idle_in_transaction_timeout + MARGIN)),
+    };
+    let work = |pool: PgPoolOptions| {
+        pool.max_connections(half)
             .acquire_timeout(options.acquire_timeout)
             .idle_timeout(IDLE_TIMEOUT)
             .max_lifetime(MAX_LIFETIME)
     };
-    let watch = tested().max_connections(1).acquire_timeout(WATCH_ACQUIRE_TIMEOUT);
+    let watch = tested().max_connections(WATCHING).acquire_timeout(WATCH_ACQUIRE_TIMEOUT);
     let lazy = |pool: PgPoolOptions, name: &str| {
         Limited::new(orm(pool.connect_lazy_with(connect.clone().application_name(name))), limits)
     };
     Ok(Connections {
         engine: Engine::Postgres,
-        read: lazy(work(), "mapae"),
-        write: lazy(work(), "mapae"),
+        read: lazy(work(tested()), "mapae"),
+        write: lazy(work(tested_and_undone()), "mapae"),
         watch: lazy(watch, "mapae watch"),
         write_limits: pooler.map(|()| statements(options).into()),
         listening: listening.map(|connect| Listening(connect.application_name("mapae listen"))),
@@ -100,7 +108,8 @@ pub(super) async fn connect_to_read(options: &DatabaseOptions) -> Result<Databas
 }
 
 /// A pool that knows within [`ANSWER_TIMEOUT`] whether a connection is still good. By itself it would wait for the answer
-/// of one that is lost, and its place in the pool with it, for as long as TCP does.
+/// of one that is lost, and its place in the pool with it, for as long as TCP does. It still does where a connection is
+/// lost in the moment between our question after its release and the pool's own.
 fn tested() -> PgPoolOptions {
     PgPoolOptions::new()
         .test_before_acquire(false)
@@ -109,6 +118,18 @@ fn tested() -> PgPoolOptions {
         })
         // What was given up in the middle shows here, before the pool itself waits for it.
         .after_release(|connection, _| Box::pin(async move { answers(connection).await.map(|()| true) }))
+}
+
+/// As [`tested`], and in no transaction. One whose beginning was given up in the middle may have begun all the same, and
+/// the driver does not know of it.
+fn tested_and_undone() -> PgPoolOptions {
+    tested().after_release(|connection, _| {
+        Box::pin(async move {
+            // A mere `ROLLBACK` would make the server warn each time.
+            in_time(ANSWER_TIMEOUT, async { connection.execute("BEGIN; ROLLBACK").await.map(drop) }).await?;
+            Ok(true)
+        })
+    })
 }
 
 async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
