@@ -287,19 +287,21 @@ impl Queue {
         let (began, mut is_all_taken_back) = (Instant::now(), true);
         match self.apply(&forgiven, &attempts).await {
             Ok(outcomes) => self.answer(waiting.into_iter().zip(outcomes)),
-            Err(error) if !matches!(error, StoreError::Conflict(_)) && began.elapsed() > SOON => {
-                tracing::warn!(%error, "attempts could not be counted");
+            Err(failed) if !matches!(failed.error, StoreError::Conflict(_)) && began.elapsed() > SOON => {
+                tracing::warn!(error = %failed.error, "attempts could not be counted");
                 for one in waiting {
                     // As below.
                     let _ = one.answer.send(Err(not_counted().into()));
                 }
-                is_all_taken_back = self.keep(forgiven, &error);
+                is_all_taken_back = self.keep(forgiven, &failed);
             }
-            Err(error) => {
+            Err(failed) => {
                 // Perhaps another node's transaction waited for this one: each for itself, then.
-                tracing::warn!(%error, "attempts could not be counted together");
-                if let Err(error) = self.apply(&forgiven, &[]).await {
-                    is_all_taken_back = self.keep(forgiven, &error);
+                tracing::warn!(error = %failed.error, "attempts could not be counted together");
+                if failed.may_be_done {
+                    is_all_taken_back = self.keep(forgiven, &failed);
+                } else if let Err(failed) = self.apply(&forgiven, &[]).await {
+                    is_all_taken_back = self.keep(forgiven, &failed);
                 }
                 let mut waiting = waiting.into_iter();
                 while let Some(one) = waiting.next() {
@@ -309,8 +311,10 @@ impl Queue {
                     match self.apply(&[], std::slice::from_ref(&one.attempt)).await {
                         Ok(outcomes) => self.answer(std::iter::once(one).zip(outcomes)),
                         // Nobody waits any more: nobody needs to know.
-                        Err(error @ StoreError::Conflict(_)) => _ = one.answer.send(Err(error.into())),
-                        Err(error) => {
+                        Err(Failed { error: error @ StoreError::Conflict(_), .. }) => {
+                            _ = one.answer.send(Err(error.into()));
+                        }
+                        Err(Failed { error, .. }) => {
                             // The others would only wait for the same.
                             for other in waiting.by_ref() {
                                 _ = other.answer.send(Err(not_counted().into()));
@@ -328,23 +332,16 @@ impl Queue {
         is_all_taken_back
     }
 
-    /// Takes back later what was right; whether there is nothing to take back later.
-    fn keep(&self, forgiven: Vec<Forgiven>, error: &StoreError) -> bool {
-        match error {
-            StoreError::Database(_) | StoreError::Conflict(_) => {
-                let is_empty = forgiven.is_empty();
-                let taken = forgiven.into_iter().map(|forgiven| Taken { forgiven, done: None });
-                self.state().forgiven.extend(taken);
-                is_empty
-            }
-            StoreError::Corrupt { .. }
-            | StoreError::UserTable(_)
-            | StoreError::UsernameTaken
-            | StoreError::EmailTaken => {
-                tracing::warn!(%error, "attempts that were right could not be taken back: they count as failed");
-                true
-            }
+    /// Takes back later what was right; whether there is nothing to take back later. What may have been taken back is not
+    /// taken back once more: that would forgive failures of others.
+    fn keep(&self, forgiven: Vec<Forgiven>, Failed { error, may_be_done }: &Failed) -> bool {
+        if *may_be_done || !matches!(error, StoreError::Database(_) | StoreError::Conflict(_)) {
+            tracing::warn!(%error, "attempts that were right could not be taken back: they count as failed");
+            return true;
         }
+        let is_empty = forgiven.is_empty();
+        self.state().forgiven.extend(forgiven.into_iter().map(|forgiven| Taken { forgiven, done: None }));
+        is_empty
     }
 
     /// Waits until nothing is queued any more.
@@ -396,11 +393,7 @@ impl Queue {
     }
 
     /// Takes back what was right, then counts what comes.
-    async fn apply(
-        &self,
-        forgiven: &[Forgiven],
-        attempts: &[Attempt],
-    ) -> Result<Vec<Result<Counting, Full>>, StoreError> {
+    async fn apply(&self, forgiven: &[Forgiven], attempts: &[Attempt]) -> Result<Vec<Result<Counting, Full>>, Failed> {
         let now = now_utc(self.clock.as_ref());
         let Some(store) = &self.store else {
             let mut state = self.state();
@@ -438,8 +431,23 @@ impl Queue {
         counters.retain(|id, counter| before.get(id) != Some(counter));
         tx.remove_counters(&over).await?;
         tx.set_counters(&counters).await?;
-        tx.commit().await?;
+        // A conflict is the server's word that it undid everything.
+        let may_be_done = |error: StoreError| Failed { may_be_done: !matches!(error, StoreError::Conflict(_)), error };
+        tx.commit().await.map_err(may_be_done)?;
         Ok(outcomes)
+    }
+}
+
+/// Why a batch was not done.
+struct Failed {
+    error: StoreError,
+    /// The answer to the commit was lost: it may be done all the same.
+    may_be_done: bool,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self { error, may_be_done: false }
     }
 }
 
@@ -472,3 +480,7 @@ fn change(
     }
     attempts.iter().map(|attempt| count(attempt, counters, now)).collect()
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;
