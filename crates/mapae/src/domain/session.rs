@@ -165,12 +165,13 @@ impl Session {
 }
 
 impl RefreshState {
-    /// Judges a refresh token of this session by its generation.
-    pub fn judge(&self, generation: i64, now: DateTime<Utc>) -> Presented {
+    /// Judges a refresh token of this session by its generation. `outage` is how long since the refresh the database could
+    /// not be asked: nobody could repeat it meanwhile, so that does not count against the grace time.
+    pub fn judge(&self, generation: i64, now: DateTime<Utc>, outage: TimeDelta) -> Presented {
         match self.generation.checked_sub(generation) {
             Some(0) => Presented::Current,
             // Another node's clock may be behind the one that refreshed.
-            Some(1) if now <= self.refreshed_at + REFRESH_GRACE => Presented::Repeated,
+            Some(1) if now <= self.refreshed_at + REFRESH_GRACE + outage => Presented::Repeated,
             Some(1..) => Presented::Reused,
             Some(_) | None => Presented::Ahead,
         }
@@ -200,7 +201,13 @@ mod tests {
             (8, 0, Presented::Ahead),
             (i64::MAX, 0, Presented::Ahead),
         ] {
-            assert_eq!(state.judge(generation, at(seconds)), judged, "{generation} at {seconds} s");
+            assert_eq!(state.judge(generation, at(seconds), TimeDelta::zero()), judged, "{generation} at {seconds} s");
+        }
+        let outage = TimeDelta::seconds(60);
+        for (generation, seconds, judged) in
+            [(6, 90, Presented::Repeated), (6, 91, Presented::Reused), (5, 40, Presented::Reused)]
+        {
+            assert_eq!(state.judge(generation, at(seconds), outage), judged, "{generation} at {seconds} s");
         }
     }
 

@@ -233,7 +233,7 @@ impl Service {
             return Err(ended(reason));
         }
         let state = session.refreshable(self.now()).ok_or(OVER)?;
-        let judged = state.judge(token.generation, self.now());
+        let judged = state.judge(token.generation, self.now(), self.store().outage_since(state.refreshed_at));
         if judged == Presented::Reused {
             // Whose hand it was in is what nobody knows.
             let by = Actor::new(Who::Anonymous, source).by_client(client.id.as_str()).in_session(&session.id);

@@ -148,7 +148,9 @@ impl Service {
         let Some(refresh) = session.refreshable(self.now()) else { return Ok(None) };
         let account = self.account(&session.user_id).await?;
         let user = account.map(|account| account.user).filter(|user| !user.disabled);
-        let usable = refresh.judge(generation, self.now()) != Presented::Reused && client.may(GrantType::RefreshToken);
+        let outage = self.store().outage_since(refresh.refreshed_at);
+        let usable =
+            refresh.judge(generation, self.now(), outage) != Presented::Reused && client.may(GrantType::RefreshToken);
         let Some(user) = user.filter(|_| usable) else { return Ok(None) };
         Ok(Some(Introspection {
             scope: self.settings().scopes.still(&session.scope, &user.scopes, &client.scopes),

@@ -33,6 +33,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Of a connection that was lost.
+    #[cfg(test)]
+    pub(crate) fn lost() -> Self {
+        Self::Database(DbErr::Custom("lost".to_owned()))
+    }
+
     /// What a table of the application's own reports.
     pub(crate) fn foreign(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::UserTable(error.into())

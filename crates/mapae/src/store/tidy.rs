@@ -48,7 +48,7 @@ impl Tidying {
         note("minted tokens", self.store.remove_expired_minted().await);
         note("sessions", self.remove_sessions_expired_before(now - SESSIONS_KEPT).await);
         note("sessions without use", self.remove_sessions_idle_since(now - SESSIONS_KEPT).await);
-        note("revoked tokens in memory", self.store.load_revoked_tokens().await);
+        note("revoked tokens in memory", self.store.load_revoked_tokens(&self.store.0.read).await);
     }
 
     async fn remove_log_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {

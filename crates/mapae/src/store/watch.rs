@@ -1,9 +1,11 @@
 //! Seeing what other processes change: another node, or the command line.
 
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -26,17 +28,38 @@ const TIDY: Duration = Duration::from_secs(300);
 /// When this process last saw the database's log of changes, in milliseconds of its own monotonic clock: the injected one
 /// may be moved, and jumps.
 #[derive(Default)]
-pub(super) struct LastLook(AtomicU64);
+pub(super) struct LastLook {
+    began: AtomicU64,
+    /// The last time without a look, which is over.
+    blind: Mutex<Range<u64>>,
+}
 
 impl LastLook {
     fn note(&self, began: u64) {
-        self.0.store(began, Ordering::Release);
+        let before = self.began.swap(began, Ordering::AcqRel);
+        if before != 0 && !is_recent(before, began) {
+            *self.blind.lock().unwrap_or_else(PoisonError::into_inner) = before..began;
+        }
     }
 
     fn is_recent(&self) -> bool {
-        let seen = self.0.load(Ordering::Acquire);
-        seen != 0 && monotonic_millis() - seen <= TRUST.as_millis() as u64
+        is_recent(self.began.load(Ordering::Acquire), monotonic_millis())
     }
+
+    /// For how long between these two times there was no look; of several such times only the last one counts.
+    fn blind_between(&self, since: i64, now: u64) -> u64 {
+        let began = self.began.load(Ordering::Acquire);
+        let blind = if began == 0 || is_recent(began, now) {
+            self.blind.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        } else {
+            began..now
+        };
+        blind.end.saturating_sub(blind.start.max(u64::try_from(since).unwrap_or(0)))
+    }
+}
+
+fn is_recent(look: u64, now: u64) -> bool {
+    look != 0 && now.saturating_sub(look) <= TRUST.as_millis() as u64
 }
 
 impl Store {
@@ -52,19 +75,22 @@ impl Store {
         Ok(newest.one(&self.0.read).await?.map(|row| row.id))
     }
 
+    /// How long since `time` this process could not see the database, as far as it was running.
+    pub(crate) fn outage_since(&self, time: DateTime<Utc>) -> TimeDelta {
+        let now = monotonic_millis();
+        let age = (self.now() - time).num_milliseconds().max(0);
+        let blind = self.0.last_look.blind_between(i64::try_from(now).unwrap_or(i64::MAX) - age, now);
+        TimeDelta::milliseconds(i64::try_from(blind).unwrap_or(0))
+    }
+
     /// Reads the log of changes until the returned guard is dropped, and removes what is old; rows of the audit trail
     /// after `audit_retention`. Until this runs nothing is read from caches.
     ///
     /// # Errors
     /// [`StoreError`] if the log cannot be read now.
-    pub async fn watch(&self, audit_retention: Option<chrono::TimeDelta>) -> Result<WatchGuard, StoreError> {
-        let mut watcher = Watcher {
-            seen: Seen::default(),
-            version: None,
-            database: None,
-            has_failed: false,
-            store: self.clone(),
-        };
+    pub async fn watch(&self, audit_retention: Option<TimeDelta>) -> Result<WatchGuard, StoreError> {
+        let mut watcher =
+            Watcher { seen: Seen::default(), version: None, database: None, has_failed: false, store: self.clone() };
         watcher.look().await?;
         let news = Arc::new(Notify::new());
         let listening = self.0.connections.listen(Arc::clone(&news));
@@ -194,6 +220,25 @@ impl Watcher {
             "signing-keys" => self.store.apply(&Change::SigningKeys),
             // A newer version's kind: what it means is unknown, so nothing cached is safe.
             _ => self.store.0.cache.forget_all(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_a_look_is_known_while_it_lasts_and_afterwards() {
+        let look = LastLook::default();
+        assert_eq!(look.blind_between(0, 90_000), 0, "it never saw anything");
+        look.note(1_000);
+        look.note(1_250);
+        assert_eq!(look.blind_between(0, 2_250), 0);
+        assert_eq!(look.blind_between(0, 61_250), 60_000);
+        look.note(61_250);
+        for (since, blind) in [(-5_000, 60_000), (1_000, 60_000), (31_250, 30_000), (61_250, 0), (70_000, 0)] {
+            assert_eq!(look.blind_between(since, 61_500), blind, "since {since}");
         }
     }
 }

@@ -107,6 +107,21 @@ async fn the_one_before_ends_the_session_after_the_grace_time() {
     assert!(refused(&server, &second.refresh).await.contains("older refresh token"));
 }
 
+/// Whoever was not answered could not ask again as long as there was no database.
+#[tokio::test]
+async fn an_outage_does_not_count_against_the_grace_time() {
+    let mut server = Server::start().await;
+    server.sign_up("ann").await;
+    let first = sign_in(&server, "ann", "").await;
+    let second = refresh(&server, &first.refresh).await;
+    server.look_away();
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    server.clock.advance(32);
+    assert_eq!(refresh(&server, &first.refresh).await.refresh, second.refresh);
+    server.clock.advance(60);
+    assert!(refused(&server, &first.refresh).await.contains("older refresh token"));
+}
+
 #[tokio::test]
 async fn what_is_altered_or_another_clients_touches_nothing() {
     let server = Server::start().await;

@@ -34,7 +34,7 @@ pub(crate) struct Server {
     pub(crate) settings: Settings,
     pub(crate) mapae: Mapae,
     directory: Arc<Directory>,
-    _background: Background,
+    background: Option<Background>,
     serving: tokio::task::JoinHandle<()>,
     pub(crate) said: Arc<Said>,
 }
@@ -74,7 +74,17 @@ impl Server {
         let app = http::app(mapae.clone()).layer(from_fn_with_state(Arc::clone(&said), secrets::listen));
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, client: Client::new(), clock, settings, mapae, directory, _background: background, serving, said }
+        Self {
+            url,
+            client: Client::new(),
+            clock,
+            settings,
+            mapae,
+            directory,
+            background: Some(background),
+            serving,
+            said,
+        }
     }
 
     /// Ends this process, in effect, and starts another on the same directory: same issuer, another port.
@@ -89,6 +99,11 @@ impl Server {
     /// Another process on the same database, in effect: another node, or the command line beside the server.
     pub(crate) async fn another_process(&self) -> Mapae {
         open(self.directory(), self.settings.clone(), &self.clock).await.unwrap()
+    }
+
+    /// Sees no more what others change, as without the database.
+    pub(crate) fn look_away(&mut self) {
+        self.background = None;
     }
 
     /// The server's time, in seconds since 1970.
