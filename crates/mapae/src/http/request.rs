@@ -203,12 +203,14 @@ fn trace(method: &Method, route: Option<&MatchedPath>, id: &[u8; 16]) -> Span {
     )
 }
 
-/// Below this, errors are those of RFC 6749.
+/// Below this, wherever the application has put it, errors are those of RFC 6749.
 const STANDARDS: &str = "/oauth2/";
+/// But here, which is a resource (RFC 6750).
+const USERINFO: &str = "/oauth2/userinfo";
 
 /// The answer to a request that took too long, in the form of its route.
 fn timed_out(route: &str) -> Response {
-    if route.starts_with(STANDARDS) {
+    if route.contains(STANDARDS) && !route.ends_with(USERINFO) {
         OAuthError::timed_out().into_response()
     } else {
         ApiError::timed_out().into_response()

@@ -1,6 +1,7 @@
 //! The routers of the service inside an application's own, one by one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::get;
@@ -16,9 +17,12 @@ use mapae_verify::axum::ErrorStyle;
 use mapae_verify::{ManualClock, Scopes};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::database::Directory;
 use crate::server::{MASTER_KEY, PASSWORD, START, expect, header, problem, text};
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 
 struct Items;
 impl DeclaredScope for Items {
@@ -93,6 +97,7 @@ async fn start(router: impl FnOnce(&Mapae) -> axum::Router<App>) -> Running {
         .settings(|settings| {
             settings.passwords.argon2 = Argon2Params::new(8, 1, 1).unwrap();
             settings.default_scopes = Scopes::parse("me items").unwrap();
+            settings.http.request_timeout = REQUEST_TIMEOUT;
         })
         .build()
         .await
@@ -129,6 +134,32 @@ async fn routers_are_mounted_one_by_one_and_nothing_else_is_there() {
     let answer = app.post("/auth/users/signin", &json!({ "username": "ann", "password": "wrong" })).await;
     assert_eq!((header(&answer, "cache-control").as_str(), header(&answer, "x-request-id").len()), ("no-store", 16));
     problem(answer, StatusCode::UNAUTHORIZED, "incorrect_credentials").await;
+}
+
+/// Wherever they are, the standards' endpoints answer as their standards say.
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_answered_in_the_form_of_its_route() {
+    let app = start(|mapae| {
+        let accounts = axum::Router::new().merge(mapae.oauth_router()).merge(mapae.signup_router());
+        own_routes().nest("/auth", accounts)
+    })
+    .await;
+    let (token, signup) = tokio::join!(
+        half_sent(&app, "/auth/oauth2/token", "application/x-www-form-urlencoded"),
+        half_sent(&app, "/auth/users/signup", "application/json"),
+    );
+    assert!(token.starts_with("HTTP/1.1 503 ") && token.contains(r#"{"error":"temporarily_unavailable""#), "{token}");
+    assert!(signup.starts_with("HTTP/1.1 503 ") && signup.contains(r#""code":"timed_out""#), "{signup}");
+}
+
+/// What is answered to a request whose body does not come.
+async fn half_sent(app: &Running, path: &str, kind: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(app.url.trim_start_matches("http://")).await.unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 100\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4_000];
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut answer)).await.unwrap().unwrap();
+    String::from_utf8(answer[..read].to_vec()).unwrap()
 }
 
 #[tokio::test]
