@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::Failure;
 use crate::config::{Listen, reason};
-use accept::{Limits, accept, close};
+use accept::{Limits, accept, accept_last};
 
 /// Takes the address.
 ///
@@ -65,15 +65,22 @@ impl StopSignals {
 /// signal ends the wait.
 pub(crate) async fn serve(listener: TcpListener, app: Router, grace: Duration, mut stop: StopSignals) {
     let (connections, limits) = (GracefulShutdown::new(), Limits::of_this_process());
+    let room = limits.room();
     tokio::select! {
         () = stop.next() => {}
-        never = accept(&listener, &app, limits, &connections) => match never {},
+        never = accept(&listener, &app, (limits, &room), &connections) => match never {},
     }
-    close(listener, &app, limits, &connections).await;
-    tracing::info!(connections = connections.count(), "stopping: running requests finish, new ones are refused");
+    let finish = async {
+        // Whoever the system let in already has sent a request, or is about to.
+        accept_last(listener, &app, (limits, &room), &connections).await;
+        tracing::info!(connections = connections.count(), "stopping: running requests finish, new ones are refused");
+        let ended = tokio::time::timeout(grace, connections.shutdown()).await;
+        if ended.is_err() {
+            tracing::warn!("requests that did not finish in time were cut off");
+        }
+    };
     tokio::select! {
-        () = connections.shutdown() => {}
-        () = tokio::time::sleep(grace) => tracing::warn!("requests that did not finish in time were cut off"),
+        () = finish => {}
         () = stop.next() => tracing::warn!("told twice to stop: requests that were running are cut off"),
     }
 }

@@ -33,8 +33,9 @@ const OTHER_DESCRIPTORS: u64 = 128;
 const LEAST_CONNECTIONS: u64 = 16;
 /// Rest after a failure to accept that is not one connection's own, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
-/// At the end, connections that have sent no request are closed after this time.
-const LAST_REQUESTS: Duration = Duration::from_millis(50);
+/// For so long, at most, those are let in at the end who had connected already: where new ones come all the time, that has
+/// no end. As long has the last of them to send a request.
+const LAST: Duration = Duration::from_millis(50);
 /// Between two log lines about the same trouble.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 
@@ -47,10 +48,17 @@ pub(super) struct Limits {
     connections: usize,
 }
 
+/// What is left of the connections that are allowed.
+pub(super) type Room = Arc<Semaphore>;
+
 impl Limits {
     /// What the file descriptors of this process allow.
     pub(super) fn of_this_process() -> Self {
         Self { head_timeout: HEAD_TIMEOUT, connections: connections(getrlimit(Resource::Nofile).current) }
+    }
+
+    pub(super) fn room(self) -> Room {
+        Arc::new(Semaphore::new(self.connections))
     }
 }
 
@@ -64,17 +72,16 @@ fn connections(descriptors: Option<u64>) -> usize {
 pub(super) async fn accept(
     listener: &TcpListener,
     app: &Router,
-    limits: Limits,
+    (limits, room): (Limits, &Room),
     watched: &GracefulShutdown,
 ) -> Infallible {
-    let room = Arc::new(Semaphore::new(limits.connections));
     let (mut full, mut failing) = (Seldom::default(), Seldom::default());
     loop {
         if room.available_permits() == 0 && full.is_due(Instant::now()) {
             tracing::warn!(connections = limits.connections, "as many connections as allowed are open; others wait");
         }
         // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { continue };
+        let Ok(permit) = Arc::clone(room).acquire_owned().await else { continue };
         match listener.accept().await {
             Ok((stream, peer)) => spawn(stream, peer, app, limits.head_timeout, watched, permit),
             Err(error) if is_of_one_connection(error.kind()) => {}
@@ -88,16 +95,37 @@ pub(super) async fn accept(
     }
 }
 
-/// Lets nobody in any more. Whoever the system has let in already is served: he has sent a request, or is about to.
-pub(super) async fn close(listener: TcpListener, app: &Router, limits: Limits, watched: &GracefulShutdown) {
-    let room = Arc::new(Semaphore::new(limits.connections));
-    while let Ok(permit) = Arc::clone(&room).try_acquire_owned()
-        && let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
-    {
-        spawn(stream, peer, app, limits.head_timeout, watched, permit);
-    }
+/// Lets in who has connected already, and nobody after that. Whoever was let in has a moment to send a request: a
+/// connection on which nothing has come is closed with those that idle.
+pub(super) async fn accept_last(
+    listener: TcpListener,
+    app: &Router,
+    limits: (Limits, &Room),
+    watched: &GracefulShutdown,
+) {
+    accept_waiting(&listener, app, limits, watched).await;
     drop(listener);
-    tokio::time::sleep(LAST_REQUESTS).await;
+    tokio::time::sleep(LAST).await;
+}
+
+/// Accepts the connections that wait in the system's queue, as far as there is room, and serves them.
+async fn accept_waiting(
+    listener: &TcpListener,
+    app: &Router,
+    (limits, room): (Limits, &Room),
+    watched: &GracefulShutdown,
+) {
+    let until = Instant::now() + LAST;
+    while Instant::now() < until
+        && let Ok(permit) = Arc::clone(room).try_acquire_owned()
+        && let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
+    {
+        match accepted {
+            Ok((stream, peer)) => spawn(stream, peer, app, limits.head_timeout, watched, permit),
+            Err(error) if is_of_one_connection(error.kind()) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 fn spawn(

@@ -23,8 +23,9 @@ impl Server {
         };
         let app =
             Router::new().route("/", axum::routing::get(async || "hello")).route("/slow", axum::routing::get(slow));
-        let task =
-            tokio::spawn(async move { match accept(&listener, &app, limits, &GracefulShutdown::new()).await {} });
+        let task = tokio::spawn(async move {
+            match accept(&listener, &app, (limits, &limits.room()), &GracefulShutdown::new()).await {}
+        });
         Self { address, task }
     }
 
@@ -152,14 +153,60 @@ async fn whoever_was_let_in_before_the_end_is_answered() {
         early.push(stream);
     }
     let (watched, address) = (GracefulShutdown::new(), listener.local_addr().unwrap());
-    // The last one sends its request only now.
-    let (late, ()) = tokio::join!(early[2].write_all(REQUEST), close(listener, &app, limits, &watched));
-    late.unwrap();
+    let late = early.pop().unwrap();
+    // This one sends its request a moment later.
+    let late = tokio::spawn(async move {
+        let mut late = late;
+        tokio::time::sleep(LAST / 10).await;
+        late.write_all(REQUEST).await.unwrap();
+        late
+    });
+    accept_last(listener, &app, (limits, &limits.room()), &watched).await;
     TcpStream::connect(address).await.expect_err("nobody is let in any more");
+    early.push(late.await.unwrap());
     let ended = tokio::spawn(watched.shutdown());
     for stream in early {
         let answer = until_closed(stream).await;
         assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     }
     timeout(PATIENCE, ended).await.expect("it ends").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_comes_however_many_connect() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().route("/", axum::routing::get(async || "hello"));
+    let limits = Limits { head_timeout: PATIENCE, connections: 10_000 };
+    let stopped = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flood = std::thread::spawn({
+        let stopped = std::sync::Arc::clone(&stopped);
+        move || {
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                drop(std::net::TcpStream::connect(address));
+            }
+        }
+    });
+    let ended =
+        timeout(PATIENCE, accept_waiting(&listener, &app, (limits, &limits.room()), &GracefulShutdown::new())).await;
+    stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+    flood.join().unwrap();
+    ended.expect("it ends");
+}
+
+#[tokio::test]
+async fn no_more_are_let_in_at_the_end_than_there_is_room_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = Router::new().route("/", axum::routing::get(async || "hello"));
+    let limits = Limits { head_timeout: PATIENCE, connections: 3 };
+    let mut early = Vec::new();
+    for _ in 0..3 {
+        early.push(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+    }
+    let (room, watched) = (limits.room(), GracefulShutdown::new());
+    // Two are open already.
+    let open = Arc::clone(&room).acquire_many_owned(2).await.unwrap();
+    accept_waiting(&listener, &app, (limits, &room), &watched).await;
+    assert_eq!((watched.count(), room.available_permits()), (1, 0));
+    drop(open);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
@@ -71,6 +71,8 @@ impl Store {
     /// The number of the newest row of the log of changes that is about this.
     #[cfg(feature = "testing")]
     pub(crate) async fn newest_change(&self, subject: &str) -> Result<Option<i64>, StoreError> {
+        use sea_orm::ColumnTrait as _;
+
         let newest = Entity::find().filter(Column::Subject.eq(subject)).order_by_desc(Column::Id);
         Ok(newest.one(&self.0.read).await?.map(|row| row.id))
     }
