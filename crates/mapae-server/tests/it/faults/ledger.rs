@@ -34,8 +34,6 @@ struct Book {
     unavailable: Vec<(Instant, String)>,
     slowest: Duration,
     wrong: Vec<String>,
-    /// Refreshes whose answer was lost, and which could be repeated only after the time for that.
-    too_late: usize,
     lasting: Option<Instant>,
     recovered: Option<Duration>,
 }
@@ -57,10 +55,6 @@ impl Ledger {
     /// Something that must never happen.
     pub(super) fn wrong(&self, what: String) {
         self.book().wrong.push(what);
-    }
-
-    pub(super) fn too_late(&self) {
-        self.book().too_late += 1;
     }
 
     /// The fault is over, and all was well again after this time.
@@ -114,9 +108,6 @@ impl fmt::Display for Ledger {
         write!(f, "slowest {:.1} s", book.slowest.as_secs_f64())?;
         if let Some(after) = book.recovered {
             write!(f, ", well again after {:.2} s", after.as_secs_f64())?;
-        }
-        if book.too_late > 0 {
-            write!(f, ", {} refreshes could be repeated only after their time", book.too_late)?;
         }
         Ok(())
     }

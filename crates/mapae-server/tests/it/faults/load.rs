@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -15,13 +14,11 @@ use super::ledger::{Ledger, Outcome, since};
 use crate::server::{PASSWORD, now};
 
 /// People who act at the same time.
-const PEOPLE: usize = 8;
+pub(super) const PEOPLE: usize = 8;
 /// Between two acts of one of them.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Whoever is disabled or signed out on one node is refused on all others after this time.
 const SEEN: Duration = Duration::from_secs(1);
-/// A refresh whose answer was lost can be repeated for 30 s; this is when that comes into doubt.
-const REPEATABLE: Duration = Duration::from_secs(25);
 
 /// An account that was acknowledged.
 #[derive(Clone, Debug)]
@@ -29,6 +26,8 @@ pub(super) struct Account {
     pub(super) name: String,
     id: String,
     state: State,
+    /// Somebody has tried a wrong password.
+    is_attacked: bool,
     pub(super) sessions: Vec<Session>,
 }
 
@@ -45,11 +44,13 @@ impl Account {
 /// A session that was acknowledged.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
+    /// The id of its account.
+    owner: String,
     access: String,
     refresh: String,
     state: State,
-    /// Since when it is unknown whether a refresh was done.
-    in_doubt: Option<Instant>,
+    /// Nobody was told whether a refresh was done.
+    is_in_doubt: bool,
 }
 
 /// What is known of an account or a session.
@@ -216,7 +217,7 @@ impl Caller {
         match outcome {
             Outcome::Acknowledged => {
                 let id = made["id"].as_str().unwrap_or_default().to_owned();
-                Some(Account { name, id, state: State::Live, sessions: Vec::new() })
+                Some(Account { name, id, state: State::Live, is_attacked: false, sessions: Vec::new() })
             }
             Outcome::Refused => {
                 self.ledger.wrong(format!("the sign-up of {name} was refused: {made}"));
@@ -235,10 +236,31 @@ impl Caller {
             Outcome::Acknowledged => {
                 let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
                 let (access, refresh) = (text("access_token"), text("refresh_token"));
-                account.sessions.push(Session { access, refresh, state: State::Live, in_doubt: None });
+                let session =
+                    Session { owner: account.id.clone(), access, refresh, state: State::Live, is_in_doubt: false };
+                self.expect_own("sign-in", subject(&session.access), &session);
+                account.sessions.push(session);
             }
             Outcome::Refused => self.ledger.wrong(format!("{} is lost: {tokens}", account.name)),
             Outcome::Unavailable | Outcome::CutOff => {}
+        }
+    }
+
+    /// Tries a wrong password, once for each account, so that nobody has to wait for it afterwards.
+    async fn attack(&mut self, account: &mut Account) {
+        account.is_attacked = true;
+        let body = json!({ "username": account.name, "password": "not the one" });
+        let (outcome, _, answer) =
+            self.send("attack", |client, url| client.post(format!("{url}/users/signin")).json(&body)).await;
+        if outcome == Outcome::Acknowledged {
+            self.ledger.wrong(format!("a wrong password was taken for {}: {answer}", account.name));
+        }
+    }
+
+    /// What was answered must be of the one who asked.
+    fn expect_own(&self, what: &str, of: Option<String>, session: &Session) {
+        if of.as_ref() != Some(&session.owner) {
+            self.ledger.wrong(format!("{what} of {} was answered with what belongs to {of:?}", session.owner));
         }
     }
 
@@ -246,7 +268,11 @@ impl Caller {
     async fn me(&mut self, session: &Session) -> Option<bool> {
         let (outcome, sent, body) =
             self.send("me", |client, url| client.get(format!("{url}/users/me")).bearer_auth(&session.access)).await;
-        self.judge("a token", outcome, sent, session, &body)
+        let judged = self.judge("a token", outcome, sent, session, &body);
+        if judged == Some(true) {
+            self.expect_own("me", body["id"].as_str().map(str::to_owned), session);
+        }
+        judged
     }
 
     /// Refreshes; `None` if nobody knows whether.
@@ -255,19 +281,15 @@ impl Caller {
             [("grant_type", "refresh_token"), ("client_id", "mapae"), ("refresh_token", session.refresh.as_str())];
         let (outcome, sent, tokens) =
             self.send("refresh", |client, url| client.post(format!("{url}/oauth2/token")).form(&form)).await;
-        if outcome == Outcome::Refused && session.in_doubt.is_some_and(|since_then| since(since_then) > REPEATABLE) {
-            session.state = State::Unknown;
-            self.ledger.too_late();
-            return Some(false);
-        }
         let judged = self.judge("a refresh token", outcome, sent, session, &tokens);
         match (judged, outcome) {
             (Some(true), _) => {
                 let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
                 (session.access, session.refresh) = (text("access_token"), text("refresh_token"));
-                session.in_doubt = None;
+                session.is_in_doubt = false;
+                self.expect_own("refresh", subject(&session.access), session);
             }
-            (None, _) => session.in_doubt = session.in_doubt.or(Some(sent)),
+            (None, _) => session.is_in_doubt = true,
             (Some(false), _) => {}
         }
         judged
@@ -318,6 +340,12 @@ impl Caller {
     }
 }
 
+/// Whose an access token is.
+fn subject(access: &str) -> Option<String> {
+    let claims: Value = jsonwebtoken::dangerous::insecure_decode_claims(access).ok()?;
+    Some(claims["sub"].as_str()?.to_owned())
+}
+
 struct Person {
     caller: Caller,
     /// What the names of his accounts begin with.
@@ -338,6 +366,13 @@ impl Person {
     }
 
     async fn act_once(&mut self, count: usize) {
+        // Whoever was not answered asks again, before anything else.
+        let sessions = self.accounts.iter_mut().flat_map(|account| &mut account.sessions);
+        let mut open = sessions.filter(|session| session.state == State::Live);
+        if let Some(session) = open.find(|session| session.is_in_doubt) {
+            self.caller.refresh(session).await;
+            return;
+        }
         let live: Vec<_> = (0..self.accounts.len()).filter(|at| self.accounts[*at].state == State::Live).collect();
         let what = self.caller.roll(100);
         if live.is_empty() || what < 12 {
@@ -350,6 +385,7 @@ impl Person {
         let account = &mut self.accounts[which];
         let live = account.sessions.iter().position(|session| session.state == State::Live);
         match (what, live) {
+            (12..18, Some(_)) if !account.is_attacked => self.caller.attack(account).await,
             (12..26, _) | (_, None) => self.caller.sign_in(account).await,
             (26..50, Some(session)) => _ = self.caller.refresh(&mut account.sessions[session]).await,
             (50..56, Some(session)) => self.caller.sign_out(&mut account.sessions[session]).await,
@@ -410,39 +446,4 @@ pub(super) async fn check(fleet: &Fleet, ledger: &Arc<Ledger>, accounts: Vec<Acc
     while let Some(checked) = checks.join_next().await {
         checked.expect("nobody panics");
     }
-}
-
-/// How long it takes until somebody can sign in, refresh and be known on every node: until he begins to, since how long
-/// that takes is the machine's affair.
-pub(super) async fn until_well(fleet: &Fleet, ledger: &Arc<Ledger>) -> Duration {
-    let began = now();
-    let nodes = fleet.balancer.all();
-    let well = join_all(nodes.iter().map(async |target| {
-        let mut caller = Caller::new(fleet, ledger, 2 * PEOPLE + target.node);
-        loop {
-            let tried = since(began);
-            if is_well(&mut caller, target).await {
-                return tried;
-            }
-            assert!(tried < Duration::from_secs(30), "node {} does not recover", target.node);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }));
-    well.await.into_iter().max().unwrap_or_default()
-}
-
-async fn is_well(caller: &mut Caller, target: &Target) -> bool {
-    let body = json!({ "email": "admin@example.com", "password": PASSWORD });
-    let sign_in = |client: &Client, url: &str| client.post(format!("{url}/users/signin")).json(&body);
-    let Some((Outcome::Acknowledged, _, tokens)) = caller.send_to(target, "probe", sign_in).await else {
-        return false;
-    };
-    let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
-    let (access, refresh) = (text("access_token"), text("refresh_token"));
-    let me = |client: &Client, url: &str| client.get(format!("{url}/users/me")).bearer_auth(&access);
-    let form = [("grant_type", "refresh_token"), ("client_id", "mapae"), ("refresh_token", &refresh)];
-    let refresh = |client: &Client, url: &str| client.post(format!("{url}/oauth2/token")).form(&form);
-    let known = caller.send_to(target, "probe", me).await.is_some_and(|(outcome, ..)| outcome == Outcome::Acknowledged);
-    known
-        && caller.send_to(target, "probe", refresh).await.is_some_and(|(outcome, ..)| outcome == Outcome::Acknowledged)
 }

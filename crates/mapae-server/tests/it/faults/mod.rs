@@ -4,6 +4,7 @@
 //!
 //! Each fault lasts five seconds here, and a minute in `cargo xtask soak`.
 
+mod after;
 mod cluster;
 mod disk;
 mod fleet;
@@ -21,9 +22,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use self::fleet::Fleet;
+use self::after::{expect_audited, until_well};
+use self::fleet::{Fleet, Variables, variables};
 use self::ledger::{Ledger, since};
-use self::load::{Load, check, until_well};
+use self::load::{Load, check};
 use self::proxy::Proxy;
 use crate::postgres::OwnDatabase;
 use crate::server::now;
@@ -47,16 +49,27 @@ fn lasts() -> Duration {
 
 /// Lets a load run through a fault, which is over when `fault` returns, and checks everything.
 async fn through(name: &str, fleet: &mut Fleet, fault: impl AsyncFnOnce(&mut Fleet)) -> Arc<Ledger> {
+    through_until(name, WELL, fleet, fault).await
+}
+
+/// The same, where all is well only after another time.
+async fn through_until(
+    name: &str,
+    well: Duration,
+    fleet: &mut Fleet,
+    fault: impl AsyncFnOnce(&mut Fleet),
+) -> Arc<Ledger> {
     let ledger = Arc::new(Ledger::default());
     let load = Load::start(fleet, &ledger, Vec::new());
     tokio::time::sleep(BEFORE).await;
     fault(fleet).await;
     let over = now();
     ledger.recovered(over, until_well(fleet, &ledger).await);
-    tokio::time::sleep((WELL + AFTER).saturating_sub(since(over))).await;
+    tokio::time::sleep((well + AFTER).saturating_sub(since(over))).await;
     let accounts = load.stop().await;
-    ledger.expect_well(WELL);
+    ledger.expect_well(well);
     check(fleet, &ledger, accounts).await;
+    expect_audited(fleet, &ledger).await;
     report(name, &ledger);
     ledger.settle();
     ledger
@@ -66,8 +79,10 @@ fn report(name: &str, ledger: &Ledger) {
     println!("fault {name}: {ledger}");
 }
 
-/// Says past the harness, which swallows what tests print, what could not be tested.
+/// Says past the harness, which swallows what tests print, what could not be tested. Whoever asks for faults of some
+/// length wants them all.
 fn note(what: &str) {
+    assert!(std::env::var_os(SECONDS).is_none(), "skipped: {what}");
     let _ = writeln!(std::io::stderr(), "note: {what}");
 }
 
@@ -80,10 +95,20 @@ struct Proxied {
 impl Proxied {
     /// `None` where there is no PostgreSQL, which is then said.
     async fn new(name: &'static str) -> Option<(Self, Fleet)> {
+        Self::with(name, |_| {}).await
+    }
+
+    /// The same, with other settings.
+    async fn with(name: &'static str, change: impl Fn(&mut Variables)) -> Option<(Self, Fleet)> {
         let database = OwnDatabase::new(name).await?;
         let upstream = address(&database.url);
         let proxies = [Proxy::start(upstream).await, Proxy::start(upstream).await, Proxy::start(upstream).await];
-        let fleet = Fleet::of_three(proxies.each_ref().map(|proxy| by_way_of(&database.url, proxy.address))).await;
+        let nodes = proxies.iter().map(|proxy| {
+            let mut variables = variables(&by_way_of(&database.url, proxy.address));
+            change(&mut variables);
+            variables
+        });
+        let fleet = Fleet::start(nodes.collect()).await;
         Some((Self { database, proxies }, fleet))
     }
 

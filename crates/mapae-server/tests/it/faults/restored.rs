@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use super::after::until_well;
 use super::cluster::{dump, programs, restore};
 use super::fleet::Fleet;
 use super::ledger::Ledger;
-use super::load::{Load, check, until_well};
+use super::load::{Load, check};
 use super::{BEFORE, WELL, lasts, note, report};
 use crate::postgres::OwnDatabase;
 use crate::server::now;
