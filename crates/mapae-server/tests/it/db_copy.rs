@@ -180,6 +180,67 @@ async fn another_key_and_another_version_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_does_not_yield_all_its_rows_is_refused() {
+    let damaged = |home: &Home, part: &str| {
+        let ended = copy(home, SOURCE, "sqlite:///new.db", &[]);
+        refused(&ended, 1, &["The source is damaged (", part, "`mapae db check` there"]);
+        assert!(!home.path().join("new.db").exists());
+    };
+    let home = Home::migrated();
+    home.add_user(&["ada"]);
+    let source = file_url(&home, "mapae-data/mapae.db");
+    crowd(&source, 1_500).await;
+    // A damaged disk: the index by which the sessions are read leads to one that is empty.
+    let lost = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema \
+                WHERE name = 'sqlite_autoindex_mapae_ticket_1') WHERE name = 'sqlite_autoindex_mapae_session_1'";
+    sql(&source, lost).await;
+    assert_eq!(column::<i64>(&source, "SELECT count(*) FROM mapae_session NOT INDEXED").await, [1_501]);
+    damaged(&home, "missing from index sqlite_autoindex_mapae_session_1");
+
+    // Made anew by hand, by another order: SQLite finds nothing wrong, but two rows are one to it, a page apart.
+    let home = Home::migrated();
+    let source = file_url(&home, "mapae-data/mapae.db");
+    let made = "DROP TABLE mapae_ticket; \
+                CREATE TABLE mapae_ticket (hash TEXT COLLATE NOCASE NOT NULL, kid TEXT NOT NULL, claims TEXT NOT NULL, \
+                    created_at TEXT NOT NULL, expires_at TEXT NOT NULL, used_at TEXT); \
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
+                INSERT INTO mapae_ticket (hash, kid, claims, created_at, expires_at) SELECT printf('a%04d', i), 'k', '{}', \
+                    '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00' FROM n; \
+                INSERT INTO mapae_ticket SELECT 'k', kid, claims, created_at, expires_at, NULL FROM mapae_ticket LIMIT 1; \
+                INSERT INTO mapae_ticket SELECT 'K', kid, claims, created_at, expires_at, NULL FROM mapae_ticket LIMIT 1";
+    sql(&source, made).await;
+    damaged(&home, "mapae_ticket holds 1001 rows, but 1000 are read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_holds_other_rows_is_noticed() {
+    let home = Home::migrated();
+    home.add_user(&["ada"]);
+    // What is written is changed there.
+    std::fs::write(home.path().join("new.db"), "").expect("written");
+    let target = file_url(&home, "new.db");
+    let url = format!("sqlite:///{}", home.path().join("new.db").display());
+    assert_eq!(home.run(&["db", "migrate"], &[("DATABASE_URL", &url)]).status, Some(0));
+    let trigger = "CREATE TRIGGER other AFTER INSERT ON mapae_user \
+                   BEGIN UPDATE mapae_user SET full_name = 'Eve' WHERE id = new.id; END";
+    sql(&target, trigger).await;
+    refused(&copy(&home, SOURCE, &url, &[]), 1, &["Mapae_user is not in the target as in the source"]);
+    assert_eq!(column::<i64>(&target, "SELECT count(*) FROM mapae_user").await, [0]);
+    sql(&target, "DROP TRIGGER other").await;
+    assert!(copy(&home, SOURCE, &url, &[]).stdout.starts_with("Copied "));
+
+    // As many rows, but one of them is another.
+    for (change, back) in [
+        ("UPDATE mapae_user SET full_name = 'Eve'", "UPDATE mapae_user SET full_name = NULL"),
+        ("UPDATE mapae_data_key SET wrapped = wrapped || x'00'", ""),
+    ] {
+        sql(&target, change).await;
+        refused(&copy(&home, SOURCE, &url, &[]), 1, &["not this copy (the same number of rows, but other ones)"]);
+        sql(&target, back).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_is_killed_leaves_nothing_and_is_made_again() {
     let home = Home::migrated();
     home.add_user(&["ada"]);

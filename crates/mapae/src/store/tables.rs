@@ -83,13 +83,6 @@ impl Table {
         (self.page)(db, after, self.rows_at_once()).await
     }
 
-    pub(super) async fn count(&self, db: &DatabaseTransaction) -> Result<u64, DbErr> {
-        let query = Query::select().expr_as(Expr::cust("COUNT(*)"), "rows").from(Alias::new(self.name)).take();
-        let row = db.query_one(&query).await?;
-        let rows = row.map(|row| row.try_get::<i64>("", "rows")).transpose()?;
-        Ok(rows.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
-    }
-
     /// Writes rows, no more than [`Self::rows_at_once`].
     pub(super) async fn insert(&self, rows: Vec<Row>, db: &DatabaseTransaction) -> Result<(), DbErr> {
         let mut insert = Query::insert();

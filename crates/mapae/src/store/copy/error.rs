@@ -14,6 +14,16 @@ pub enum CopyError {
     /// The source is no database of ours.
     #[error("the source holds no tables of Mapae: name the database of a server")]
     NoTables,
+    /// The source does not yield all that it holds.
+    #[error(
+        "the source is damaged ({found}), so rows would be missing in the copy, and none is made: `mapae db check` there \
+         says more; restore it from a backup, or, where only an index is damaged, stop every server and make the indexes \
+         anew with REINDEX; then copy again"
+    )]
+    Damaged {
+        /// What was found first.
+        found: String,
+    },
     /// Both are one.
     #[error("source and target are the same database: name two")]
     SameDatabase,

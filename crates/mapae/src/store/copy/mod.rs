@@ -5,6 +5,8 @@
 
 mod error;
 
+use std::collections::HashMap;
+
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, Value};
 use sea_orm_migration::MigratorTrait;
 
@@ -141,13 +143,28 @@ impl CopySource {
         if is_same {
             return Err(CopyError::SameDatabase);
         }
+        let damage = self.engine.check_integrity(&self.snapshot).await;
+        let damage = damage.map_err(|error| CopyError::Source(error.into()))?;
+        if !damage.is_empty() {
+            let found = damage.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
+            return Err(CopyError::Damaged { found });
+        }
         let tx = engine.begin(db).await.map_err(of_target)?;
         // A server that starts there waits until this is over.
         engine.take_turn(Turn::Schema, &tx).await.map_err(of_target)?;
         status(engine, &tx, false).await.map_err(CopyError::Target)?;
         Migrator::up(&tx, None).await.map_err(of_target)?;
         let tables = tables::all();
-        let mut copy = Copy { source: &self.snapshot, engine, tx: &tx, done: 0, total: 0, watch };
+        let mut copy = Copy {
+            source: &self.snapshot,
+            source_engine: self.engine,
+            engine,
+            tx: &tx,
+            counts: HashMap::with_capacity(tables.len()),
+            done: 0,
+            total: 0,
+            watch,
+        };
         if let Some(found) = copy.count(&tables).await? {
             let same = if found.is_empty() { copy.sums_if_same(&tables).await? } else { None };
             let found = if found.is_empty() { "the same number of rows, but other ones".to_owned() } else { found };
@@ -171,8 +188,11 @@ impl CopySource {
 /// A copy that is being made.
 struct Copy<'a> {
     source: &'a DatabaseTransaction,
+    source_engine: Engine,
     engine: Engine,
     tx: &'a DatabaseTransaction,
+    /// How many rows each table of the source holds. Reading goes by an index, which may lack some.
+    counts: HashMap<&'static str, u64>,
     done: u64,
     total: u64,
     watch: &'a mut (dyn FnMut(CopyProgress) + Send),
@@ -183,8 +203,9 @@ impl Copy<'_> {
     async fn count(&mut self, tables: &[Table]) -> Result<Option<String>, CopyError> {
         let (mut is_empty, mut differs) = (true, Vec::new());
         for table in tables {
-            let here = table.count(self.source).await.map_err(|error| read(table, error))?;
-            let there = table.count(self.tx).await.map_err(of_target)?;
+            let here = self.source_engine.count(table, self.source).await.map_err(|error| read(table, error))?;
+            let there = self.engine.count(table, self.tx).await.map_err(of_target)?;
+            self.counts.insert(table.name, here);
             self.total += here;
             is_empty &= there == 0;
             if here != there {
@@ -201,6 +222,7 @@ impl Copy<'_> {
         self.total *= 2;
         for table in tables {
             let here = self.sum(table, self.source).await.map_err(|error| read(table, error))?;
+            self.refuse_incomplete(table, &here)?;
             let there = self.sum(table, self.tx).await.map_err(of_target)?;
             if here != there {
                 return Ok(None);
@@ -245,6 +267,7 @@ impl Copy<'_> {
             (page, ()) = tokio::try_join!(next, written)?;
             self.tell(CopyStep::Copying, table, rows);
         }
+        self.refuse_incomplete(table, &sum)?;
         Ok(sum)
     }
 
@@ -259,6 +282,17 @@ impl Copy<'_> {
             page = table.page(db, Some(last)).await?;
         }
         Ok(sum)
+    }
+
+    fn refuse_incomplete(&self, table: &Table, read: &TableSum) -> Result<(), CopyError> {
+        match self.counts.get(table.name) {
+            Some(count) if *count == read.rows => Ok(()),
+            count => {
+                let (name, held) = (table.name, count.copied().unwrap_or_default());
+                let found = format!("{name} holds {held} rows, but {} are read in the order of its key", read.rows);
+                Err(CopyError::Damaged { found })
+            }
+        }
     }
 
     fn refuse_unstorable(&self, table: &Table, row: &Row) -> Result<(), CopyError> {

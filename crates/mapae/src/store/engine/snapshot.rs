@@ -53,6 +53,18 @@ impl Engine {
         }
     }
 
+    /// Counts the rows themselves, and not what an index knows of them.
+    pub(in crate::store) async fn count(self, table: &Table, db: &DatabaseTransaction) -> Result<u64, DbErr> {
+        let sql = match self {
+            Self::Sqlite => format!("SELECT count(*) FROM {} NOT INDEXED", table.name),
+            // No index holds a whole row.
+            Self::Postgres => format!("SELECT count(whole) FROM {} AS whole", table.name),
+        };
+        let row = db.query_one_raw(self.statement(&sql)).await?;
+        let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+        Ok(rows.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
+    }
+
     /// Has the database number new rows of this table after those that are there. SQLite does so by itself.
     pub(in crate::store) async fn number_after(self, table: &Table, tx: &DatabaseTransaction) -> Result<(), DbErr> {
         match self {
