@@ -36,6 +36,11 @@ pub(crate) fn is_unsettled(config: &Config) -> bool {
     config.master_key.is_none() && new_path(config).exists()
 }
 
+/// The new key of a rotation that did not come to its end, which may be the right one by now.
+pub(crate) fn unsettled_key(config: &Config) -> Option<MasterKey> {
+    if is_unsettled(config) { read_key(&new_path(config)).ok().flatten() } else { None }
+}
+
 /// Ends a rotation that was cut off: the key that the database was encrypted with last is `master.key` from now on.
 ///
 /// # Errors

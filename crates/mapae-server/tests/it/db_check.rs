@@ -1,5 +1,7 @@
 //! `mapae db check` on rows that were damaged by hand.
 
+use std::os::unix::fs::PermissionsExt;
+
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
@@ -40,7 +42,7 @@ const DAMAGES: &[Damage] = &[
             "x:1",
             "id = 'x:1', username = 'x1', username_canonical = 'x1', email = NULL, email_canonical = NULL, search = 'x1'",
             "its id can be no account's",
-            "DELETE FROM mapae_user WHERE id = 'x:1'",
+            "stop every server, then run DELETE FROM mapae_user WHERE id = 'x:1'",
         ],
     ),
     damage(
@@ -404,6 +406,58 @@ async fn a_row_of_any_table_that_cannot_be_read_is_named() {
     let copied = copy(&home, "sqlite:///mapae-data/mapae.db", "sqlite:///new.db", &[]);
     assert!(copied.status == Some(1) && copied.stderr.contains("`mapae db check` there tells which row"), "{copied:?}");
     assert!(!home.path().join("new.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_leaves_the_file_as_it_is() {
+    let home = Home::migrated();
+    home.add_user(&["ada"]);
+    assert_eq!(home.run(&["db", "backup", "b.db"], &[]).status, Some(0));
+    let file = home.path().join("b.db");
+    let before = std::fs::read(&file).expect("the file");
+    let url = format!("sqlite:///{}", file.display());
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o400)).expect("changed");
+    let entries = || std::fs::read_dir(home.path()).expect("readable").count();
+    let there = entries();
+    let checked = home.run(&["db", "check"], &[("DATABASE_URL", &url)]);
+    assert_eq!(checked.status, Some(0), "{checked:?}");
+    assert!(std::fs::read(&file).expect("the file") == before, "the file was changed");
+    assert_eq!(entries(), there, "something was left beside it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_is_not_called_damaged() {
+    let home = Home::new();
+    let variables = [("DATABASE_URL", "postgres://mapae@127.0.0.1:1/mapae"), ("MAPAE_MASTER_KEY", GOOD_KEY)];
+    for arguments in [&["db", "check"][..], &["db", "check", "--json"]] {
+        let ended = home.run(arguments, &variables);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.stderr.contains("it is not known whether it is in order"), "{ended:?}");
+        assert!(!ended.stderr.contains("damaged") && !ended.stderr.contains("backup"), "{ended:?}");
+    }
+    // Locked by another for longer than anybody waits.
+    let home = Home::migrated();
+    let holder = open(&file_url(&home, FILE)).await;
+    holder.execute_unprepared("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").await.expect("locked");
+    let ended = home.run(&["db", "check"], &[]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.stderr.contains("locked") && !ended.stderr.contains("damaged"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_is_missing_here_is_no_reason_for_another_password() {
+    let home = Home::migrated();
+    let pepper = [("MAPAE_PASSWORD_PEPPER", "a-pepper-of-thirty-two-bytes-or-more-for-a-test")];
+    let added = home.run_with_input(
+        &["user", "add", "ada", "--password-stdin"],
+        &[&crate::server::CHEAP[..], &pepper].concat(),
+        crate::server::PASSWORD,
+    );
+    assert_eq!(added.status, Some(0), "{added:?}");
+    let (_, rows) = found(&home.run(&["db", "check", "--json"], &[]));
+    let remedy = rows[0]["to_do"].as_str().expect("text");
+    assert!(rows.len() == 1 && remedy.contains("MAPAE_PASSWORD_PEPPER") && !remedy.contains("passwd"), "{rows:#?}");
+    assert_eq!(home.run(&["db", "check"], &pepper).status, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

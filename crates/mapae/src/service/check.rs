@@ -1,13 +1,13 @@
 //! Whether every row of the database is in order.
 
 use mapae_password::{Context, HashError, HashText};
-use mapae_verify::{Jwk, SigningKey};
+use mapae_verify::{Clock, Jwk, SigningKey};
 
 use super::doctor::is_no_password;
 use super::{Service, StoreError};
 use crate::domain::secret::WrapUse;
 use crate::domain::{MasterKey, SigningKeyRecord};
-use crate::store::{Judge, RowFault, Store};
+use crate::store::{HashProblem, Judge, RowFault, Snapshot, now_utc};
 
 /// What a check of the rows goes by.
 pub struct RowCheck<'a> {
@@ -20,27 +20,42 @@ pub struct RowCheck<'a> {
 }
 
 impl Service {
-    /// Looks at every row of a database that may be in use, and changes nothing; `found` is told of each that is broken.
+    /// Looks at every row of a database that may be in use, and changes nothing; `found` is told of each that is broken, and
+    /// should not keep the database waiting. `clock` tells the present time.
     /// It needs no service, since one may not start on what is broken.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn check_rows(
-        store: &Store,
+        snapshot: &Snapshot,
         by: &RowCheck<'_>,
+        clock: &dyn Clock,
         found: &mut (dyn FnMut(RowFault) + Send),
     ) -> Result<(), StoreError> {
-        store.check_rows(by, found).await
+        snapshot.check_rows(by, now_utc(clock), found).await
     }
 }
 
 impl Judge for RowCheck<'_> {
-    fn hash_problem(&self, hash: &HashText) -> Option<String> {
-        match self.passwords.examine(hash) {
-            Ok(_) => None,
-            Err(HashError::UnknownScheme) if is_no_password(hash) => None,
-            Err(error) => Some(error.to_string()),
-        }
+    fn hash_problem(&self, hash: &HashText) -> Option<HashProblem> {
+        let error = match self.passwords.examine(hash) {
+            Ok(_) => return None,
+            Err(HashError::UnknownScheme) if is_no_password(hash) => return None,
+            Err(error) => error,
+        };
+        // Another password would end every session of the account, for the sake of a setting.
+        let setting = match error {
+            HashError::UnknownPepper { .. } => Some(
+                "set the pepper here as the server has it, in MAPAE_PASSWORD_PEPPER or MAPAE_OLD_PASSWORD_PEPPERS, and \
+                 check again: the password itself is in order",
+            ),
+            HashError::NotAccepted | HashError::TooExpensive | HashError::NoSignerKey => Some(
+                "set what the server's settings say of passwords here too, and check again; if it is refused there as \
+                 well, the account needs another password",
+            ),
+            _ => None,
+        };
+        Some(HashProblem { problem: error.to_string(), setting })
     }
 
     fn signing_key_problem(&self, key: &SigningKeyRecord) -> Option<String> {

@@ -39,6 +39,16 @@ impl StoreError {
         Self::Database(DbErr::Custom("lost".to_owned()))
     }
 
+    /// Whether it tells of damage to what is stored. Otherwise what is stored may well be in order: the database was busy,
+    /// not reached, or cut off.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Database(error) => engine::is_damage(error),
+            Self::Conflict(_) | Self::UserTable(_) | Self::UsernameTaken | Self::EmailTaken => false,
+        }
+    }
+
     /// What a table of the application's own reports.
     pub(crate) fn foreign(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::UserTable(error.into())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mapae::domain::{MasterKey, SecretText};
 use mapae::service::{Service, StartError};
-use mapae::store::{Copied, CopiedTable, CopySource, DatabaseOptions};
+use mapae::store::{Copied, CopiedTable, DatabaseOptions, Snapshot};
 use rustix::process::{Flock, FlockOffsetType, FlockType, Pid, fcntl_getlk};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub(super) async fn run(config: &Config, arguments: DbCopy) -> Result<(), Failur
     let to = side("to", to, to_file.as_deref())?;
     let key = find_key(config)?;
     check_source_file(&from, live)?;
-    let source = CopySource::open(options(&from)).await.map_err(sentence)?;
+    let source = Snapshot::open_to_copy(options(&from)).await.map_err(sentence)?;
     let copied = from_source(&source, &key, &to, live).await;
     source.close().await;
     report(copied?, &from, &to, config, output.json)
@@ -101,7 +101,7 @@ fn in_use(who: &str) -> Failure {
     ))
 }
 
-async fn from_source(source: &CopySource, key: &MasterKey, to: &Database, live: bool) -> Result<Copied, Failure> {
+async fn from_source(source: &Snapshot, key: &MasterKey, to: &Database, live: bool) -> Result<Copied, Failure> {
     if Service::is_master_key_of(source, key).await.map_err(sentence)? == Some(false) {
         return Err(sentence(StartError::WrongMasterKey));
     }

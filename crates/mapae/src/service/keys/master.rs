@@ -14,7 +14,7 @@ use crate::domain::secret::WrapUse;
 use crate::domain::{EndReason, MasterKey, Rng};
 use crate::service::{By, throttle};
 use crate::settings::Signing;
-use crate::store::{CopySource, DataKey, NewRevocation, Sessions, Store, StoreError, Tx};
+use crate::store::{DataKey, NewRevocation, Sessions, Snapshot, Store, StoreError, Tx};
 
 /// The name of the check value among the data keys. Its row is also the lock that whoever changes keys holds.
 const CHECK: &str = "check";
@@ -125,12 +125,12 @@ impl Service {
         Ok(store.data_key(CHECK).await?.map(|row| opens_check(master, &row)))
     }
 
-    /// The same of a database that is to be copied.
+    /// The same of a database that is only looked at.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
-    pub async fn is_master_key_of(source: &CopySource, master: &MasterKey) -> Result<Option<bool>, StoreError> {
-        Ok(source.data_key(CHECK).await?.map(|row| opens_check(master, &row)))
+    pub async fn is_master_key_of(snapshot: &Snapshot, master: &MasterKey) -> Result<Option<bool>, StoreError> {
+        Ok(snapshot.data_key(CHECK).await?.map(|row| opens_check(master, &row)))
     }
 
     /// Wraps everything in the database with another master key, in one transaction. The data keys stay, so nobody is

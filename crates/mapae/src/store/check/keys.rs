@@ -60,7 +60,9 @@ impl Check<'_> {
                 if let Some(problem) = missing {
                     self.fault(&at, problem, format!("take it away with `mapae key revoke {}`", at.row));
                 }
-                let later = [("its first use", key.activated_at), ("its last use", key.retired_at)];
+                // One that was never used here is another program's, and its end is told at its import.
+                let retired_at = key.retired_at.filter(|_| key.activated_at.is_some());
+                let later = [("its first use", key.activated_at), ("its last use", retired_at)];
                 self.times(&at, key.created_at, &later, "the clock was wrong then: rotate with `mapae key rotate`");
             }
         }
@@ -81,20 +83,24 @@ impl Check<'_> {
                         continue;
                     }
                 };
+                let mut setting = None;
                 let problem = match (registered.client.client_type, registered.secret_hash) {
                     (ClientType::Public, None) => None,
                     (ClientType::Public, Some(_)) => Some("it is public, but has a secret".to_owned()),
                     (ClientType::Confidential, None) => Some("it is confidential, but has no secret".to_owned()),
                     (ClientType::Confidential, Some(hash)) if client_secret::is_fast_hash(&hash) => None,
                     (ClientType::Confidential, Some(hash)) => {
-                        let problem = self.judge.hash_problem(&HashText::new(hash));
-                        problem.map(|problem| format!("the hash of its secret cannot be used: {problem}"))
+                        self.judge.hash_problem(&HashText::new(hash)).map(|found| {
+                            setting = found.setting;
+                            format!("the hash of its secret cannot be used: {}", found.problem)
+                        })
                     }
                 };
                 if let Some(problem) = problem {
-                    let remedy = match registered.client.client_type {
-                        ClientType::Public => at.update("secret_hash", "NULL"),
-                        ClientType::Confidential => {
+                    let remedy = match (setting, registered.client.client_type) {
+                        (Some(setting), _) => setting.to_owned(),
+                        (None, ClientType::Public) => at.update("secret_hash", "NULL"),
+                        (None, ClientType::Confidential) => {
                             format!("give it another secret with `mapae client rotate-secret {}`", at.row)
                         }
                     };

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use mapae_password::HashText;
 use sea_orm::DatabaseTransaction;
 
-use super::{Store, StoreError};
+use super::{Snapshot, StoreError};
 use crate::domain::SigningKeyRecord;
 
 /// Times this far apart in the wrong order are no mere clock that was set right.
@@ -31,10 +31,19 @@ pub struct RowFault {
     pub remedy: String,
 }
 
+/// Why a password hash cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashProblem {
+    /// What is wrong: a sentence without its end.
+    pub problem: String,
+    /// What to do where a setting is to blame, and not the hash: a sentence without its end.
+    pub setting: Option<&'static str>,
+}
+
 /// What the store cannot judge by itself.
 pub trait Judge: Sync {
     /// What is wrong with a password hash, if anything.
-    fn hash_problem(&self, hash: &HashText) -> Option<String>;
+    fn hash_problem(&self, hash: &HashText) -> Option<HashProblem>;
     /// What is wrong with a signing key, if anything.
     fn signing_key_problem(&self, key: &SigningKeyRecord) -> Option<String>;
     /// Whether the master key opens a data key.
@@ -43,18 +52,19 @@ pub trait Judge: Sync {
     fn has_own_accounts(&self) -> bool;
 }
 
-impl Store {
-    /// Looks at every row of every table, as of one moment, some at a time; `found` is told of each that is broken.
+impl Snapshot {
+    /// Looks at every row of every table, some at a time; `found` is told of each that is broken, and should not keep the
+    /// database waiting. `now` is the present time.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn check_rows(
         &self,
         judge: &dyn Judge,
+        now: DateTime<Utc>,
         found: &mut (dyn FnMut(RowFault) + Send),
     ) -> Result<(), StoreError> {
-        let snapshot = self.0.connections.engine.begin_snapshot(self.0.connections.read.pool()).await?;
-        let mut check = Check { db: &snapshot, now: self.now(), judge, found };
+        let mut check = Check { db: &self.tx, now, judge, found };
         check.data_keys().await?;
         check.signing_keys().await?;
         check.clients().await?;
@@ -113,15 +123,20 @@ impl Check<'_> {
 }
 
 impl Place<'_> {
-    /// The statement that removes the row.
+    /// How to remove the row.
     fn delete(&self) -> String {
-        format!("DELETE FROM {} WHERE {} = {}", self.table, self.key, quoted(self.row))
+        by_hand(&format!("DELETE FROM {} WHERE {} = {}", self.table, self.key, quoted(self.row)))
     }
 
-    /// The statement that puts another text into the row.
+    /// How to put another value into the row.
     fn update(&self, column: &str, value: &str) -> String {
-        format!("UPDATE {} SET {column} = {value} WHERE {} = {}", self.table, self.key, quoted(self.row))
+        by_hand(&format!("UPDATE {} SET {column} = {value} WHERE {} = {}", self.table, self.key, quoted(self.row)))
     }
+}
+
+/// A running server hears nothing of a change by hand, and goes on with what it remembers.
+fn by_hand(sql: &str) -> String {
+    format!("stop every server, then run {sql}")
 }
 
 /// A text in SQL.

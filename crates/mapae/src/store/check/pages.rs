@@ -46,11 +46,13 @@ impl<E: EntityTrait> Pages<E> {
                 Err(error) => {
                     let shown = found.as_ref().map_or("(unreadable)", |(_, shown)| shown);
                     let at = Place { table: E::default().table_name(), key: key.as_str(), row: shown };
-                    check.fault(
-                        &at,
-                        format!("a column is not of its type: {}", reason(&error)),
-                        format!("put the value right, or restore the row from a backup, or {}", at.delete()),
-                    );
+                    let mend = "put the value right, or restore the row from a backup";
+                    // Only a text or a number can be written into a statement for any engine.
+                    let remedy = match &found {
+                        Some((Value::Bytes(_), _)) | None => mend.to_owned(),
+                        Some(_) => format!("{mend}; or, if nobody needs it, {}", at.delete()),
+                    };
+                    check.fault(&at, format!("a column is not of its type: {}", reason(&error)), remedy);
                 }
             }
             // A key that cannot be read is of no type that others come after.

@@ -45,6 +45,9 @@ impl Check<'_> {
             let end = if is_minted { "mapae token revoke" } else { "mapae session end" };
             let end = format!("end it with `{end} {}`", session.id);
             let idle = session.refresh.map(|refresh| refresh.idle_expires_at);
+            if session.ended.is_some() {
+                continue;
+            }
             self.times(
                 &at,
                 session.created_at,

@@ -7,7 +7,7 @@ use mapae_verify::Scopes;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::pages::Pages;
-use super::{Check, Place, quoted};
+use super::{Check, HashProblem, Place, quoted};
 use crate::domain::{EmailAddress, UserId, UserName};
 use crate::store::StoreError;
 use crate::store::entity::{shared_account, user};
@@ -51,8 +51,9 @@ impl Check<'_> {
             self.fault(&at, format!("its scopes cannot be read: {error}"), remedy);
         }
         let hash = HashText::new(row.password_hash.clone());
-        if let Some(problem) = self.judge.hash_problem(&hash) {
-            let remedy = format!("set another password with `mapae user passwd {}`", row.id);
+        if let Some(HashProblem { problem, setting }) = self.judge.hash_problem(&hash) {
+            let passwd = || format!("set another password with `mapae user passwd {}`", row.id);
+            let remedy = setting.map_or_else(passwd, str::to_owned);
             self.fault(&at, format!("its password hash cannot be used: {problem}"), remedy);
         }
         let names = [

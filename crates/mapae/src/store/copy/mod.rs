@@ -15,15 +15,9 @@ pub use error::CopyError;
 use super::engine::{Engine, Turn};
 use super::migrations::Migrator;
 use super::open::{engine_of, status};
+use super::snapshot::Snapshot;
 use super::tables::{self, Row, Table, TableSum};
-use super::{DataKey, DatabaseOptions, OpenError, StoreError, data_keys};
-
-/// A database as of one moment, whatever others write to it meanwhile. It is never changed.
-pub struct CopySource {
-    engine: Engine,
-    db: DatabaseConnection,
-    snapshot: DatabaseTransaction,
-}
+use super::{DatabaseOptions, OpenError};
 
 /// A table that is in both databases.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,50 +59,20 @@ pub struct CopyProgress {
     pub total: u64,
 }
 
-impl std::fmt::Debug for CopySource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CopySource")
-    }
-}
-
-impl CopySource {
-    /// Opens the source, which must have the tables of this version.
+impl Snapshot {
+    /// Looks at a database that is to be copied, which must have the tables of this version.
     ///
     /// # Errors
     /// [`CopyError`]; its text says what to do.
-    pub async fn open(options: impl Into<DatabaseOptions>) -> Result<Self, CopyError> {
-        let options = options.into();
-        let engine = engine_of(&options).map_err(CopyError::Source)?;
-        let db = engine.connect_to_read(&options).await.map_err(CopyError::Source)?;
-        let unreadable = |source| CopyError::Source(OpenError::Connect { url: options.shown(), source });
-        let snapshot = engine.begin_snapshot(&db).await.map_err(unreadable)?;
-        // The moment of the snapshot is that of its first look.
-        let status = match status(engine, &snapshot, false).await {
-            // Here a file shows that it is no database.
-            Err(OpenError::Store(StoreError::Database(source))) => return Err(unreadable(source)),
-            status => status.map_err(CopyError::Source)?,
+    pub async fn open_to_copy(options: impl Into<DatabaseOptions>) -> Result<Self, CopyError> {
+        let (snapshot, status) = Self::begin(&options.into()).await.map_err(CopyError::Source)?;
+        let refused = match (status.applied.is_empty(), status.pending.is_empty()) {
+            (true, _) => CopyError::NoTables,
+            (false, false) => CopyError::Source(OpenError::Pending { pending: status.pending.join(", ") }),
+            (false, true) => return Ok(snapshot),
         };
-        match (status.applied.is_empty(), status.pending.is_empty()) {
-            (true, _) => Err(CopyError::NoTables),
-            (false, false) => Err(CopyError::Source(OpenError::Pending { pending: status.pending.join(", ") })),
-            (false, true) => Ok(Self { engine, db, snapshot }),
-        }
-    }
-
-    /// The data key of this name.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database fails.
-    pub async fn data_key(&self, name: &str) -> Result<Option<DataKey>, StoreError> {
-        data_keys::find(name, &self.snapshot).await
-    }
-
-    /// How many connections other processes of ours have to it, as far as the engine tells; a file does not.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database fails.
-    pub async fn other_connections(&self) -> Result<u64, StoreError> {
-        Ok(self.engine.other_connections(&self.snapshot).await?)
+        snapshot.close().await;
+        Err(refused)
     }
 
     /// Copies every table of ours, and compares them. The target must be empty, or hold this copy already; a file must be
@@ -139,11 +103,11 @@ impl CopySource {
     ) -> Result<Copied, CopyError> {
         let is_same = engine == self.engine
             && engine.identity(db).await.map_err(of_target)?
-                == self.engine.identity(&self.snapshot).await.map_err(of_source)?;
+                == self.engine.identity(&self.tx).await.map_err(of_source)?;
         if is_same {
             return Err(CopyError::SameDatabase);
         }
-        let damage = self.engine.check_integrity(&self.snapshot).await;
+        let damage = self.check_integrity().await;
         let damage = damage.map_err(|error| CopyError::Source(error.into()))?;
         if !damage.is_empty() {
             let found = damage.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
@@ -156,7 +120,7 @@ impl CopySource {
         Migrator::up(&tx, None).await.map_err(of_target)?;
         let tables = tables::all();
         let mut copy = Copy {
-            source: &self.snapshot,
+            source: &self.tx,
             source_engine: self.engine,
             engine,
             tx: &tx,
@@ -173,15 +137,6 @@ impl CopySource {
         let copied = copy.all(&tables).await?;
         tx.commit().await.map_err(|error| CopyError::Commit(error.into()))?;
         Ok(Copied::Now(copied))
-    }
-
-    /// Closes the connection.
-    pub async fn close(self) {
-        let Self { db, snapshot, .. } = self;
-        drop(snapshot);
-        if let Err(error) = db.close().await {
-            tracing::warn!(%error, "a database connection did not close cleanly");
-        }
     }
 }
 

@@ -32,6 +32,7 @@ use super::error::{OpenError, StoreError};
 pub(super) use limited::Limited;
 use limited::Limits;
 pub(super) use postgres::is_conflict;
+pub(super) use snapshot::is_damage;
 pub(super) use turn::Turn;
 
 /// How long closing connections may take where there is a network on the way.
