@@ -85,7 +85,8 @@ impl StartLock {
             }
             Ok(Err(error)) => Ok(Err(error)),
             Err(_) => Err(format!(
-                "Another `mapae` that is starting here holds {} and does not come to an end: stop it, and try again.",
+                "Another `mapae` that is starting here, or copies this database, holds {} and does not come to an end: wait \
+                 for it or stop it, and try again.",
                 path.display()
             )),
         }

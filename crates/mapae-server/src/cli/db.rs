@@ -14,7 +14,7 @@ pub(crate) enum DbCommand {
     /// Look for damage, and say what to do.
     #[command(
         long_about = "Look for damage: at the file itself, whether the master key fits, and at every row. Each row that is \
-broken is named with what to do. Works beside a running server, and changes nothing.",
+broken is named with what to do. Run it with the server's settings. Works beside a running server, and changes nothing.",
         after_help = "The exit status is 1 if anything is wrong.
 
 Examples:
@@ -32,10 +32,10 @@ that was answered before the command began is in it. The master key is not: keep
     /// Copy everything into another database: from SQLite to PostgreSQL, or back.
     #[command(
         long_about = "Copy everything into another database: from SQLite to PostgreSQL, or back, or to another of the \
-same kind. Accounts, sessions, clients, keys and all else stay valid. Every table is compared afterwards, row by row. A \
-copy that is cut off leaves nothing behind; run it again.
+same kind. Accounts, sessions, clients, keys and all else stay valid. Every table is compared afterwards, row by row. \
+Nothing is kept of a copy that is cut off; run it again.
 
-Stop the server first: what it writes while the copy is made is not in it. The source is not changed. The target must be \
+Stop the server first: what it writes while the copy is made is not in it, so none starts on the file meanwhile. The source is not changed. The target must be \
 empty. The new server needs the same master key.",
         after_help = "Examples:
   mapae db copy --from sqlite:///mapae-data/mapae.db --to postgres://mapae@db.example.com/mapae

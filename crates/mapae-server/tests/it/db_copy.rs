@@ -95,6 +95,22 @@ async fn a_running_server_is_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_server_starts_on_the_source_while_it_is_copied() {
+    let home = Home::migrated();
+    home.add_user(&["ada"]);
+    crowd(&file_url(&home, "mapae-data/mapae.db"), 5_000).await;
+    let arguments = ["db", "copy", "--from", SOURCE, "--to", "sqlite:///new.db"];
+    let mut child = home.command(&arguments, &[]).spawn().expect("mapae runs");
+    wait_for_rows(&mut child);
+    // It waits for the copy, which therefore has been made when its account is.
+    home.add_user(&["late"]);
+    assert!(child.try_wait().expect("it can be asked").is_some_and(|status| status.success()), "the copy goes on");
+    let names = "SELECT count(*) FROM mapae_user WHERE username = 'late'";
+    assert_eq!(column::<i64>(&file_url(&home, "new.db"), names).await, [0]);
+    assert_eq!(column::<i64>(&file_url(&home, "mapae-data/mapae.db"), names).await, [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_source_or_target_is_refused_and_left_alone() {
     let home = Home::migrated();
     home.add_user(&["ada"]);

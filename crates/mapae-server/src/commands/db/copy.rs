@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use mapae::domain::{MasterKey, SecretText};
 use mapae::service::{Service, StartError};
-use mapae::store::{Copied, CopiedTable, DatabaseOptions, Snapshot};
-use rustix::process::{Flock, FlockOffsetType, FlockType, Pid, fcntl_getlk};
+use mapae::store::{Copied, CopiedTable, CopyError, DatabaseOptions, Snapshot};
+use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 use serde_json::json;
 
 use super::progress::Progress;
@@ -27,11 +27,21 @@ pub(super) async fn run(config: &Config, arguments: DbCopy) -> Result<(), Failur
     let from = side("from", from, from_file.as_deref())?;
     let to = side("to", to, to_file.as_deref())?;
     let key = find_key(config)?;
-    check_source_file(&from, live)?;
+    check_source_file(&from)?;
+    refuse_same_file(&from, &to)?;
+    // No server starts on the source before the copy is whole, since the copy would lack what it writes.
+    let _lock = match from.file().filter(|_| !live) {
+        Some(file) => Some(StartLock::beside_database(file).await?),
+        None => None,
+    };
+    refuse_open_file(&from, live)?;
     let source = Snapshot::open_to_copy(options(&from)).await.map_err(sentence)?;
     let copied = from_source(&source, &key, &to, live).await;
     source.close().await;
-    report(copied?, &from, &to, config, output.json)
+    let copied = copied?;
+    // One that was just starting had let go of the lock, but had not opened the file yet.
+    refuse_open_file(&from, live).map_err(|_| started_meanwhile())?;
+    report(copied, &from, &to, config, output.json)
 }
 
 /// One of the two databases.
@@ -64,8 +74,8 @@ fn find_key(config: &Config) -> Result<MasterKey, Failure> {
     })
 }
 
-/// Refuses a file that is not there or that a server is writing.
-fn check_source_file(from: &Database, live: bool) -> Result<(), Failure> {
+/// Refuses a file that is not there.
+fn check_source_file(from: &Database) -> Result<(), Failure> {
     let Some(path) = from.file() else { return Ok(()) };
     let unreadable =
         |error| Failure::command(format!("The source {} cannot be read: {}.", path.display(), reason(&error)));
@@ -73,10 +83,7 @@ fn check_source_file(from: &Database, live: bool) -> Result<(), Failure> {
         Ok(metadata) if metadata.is_dir() => {
             Err(Failure::command(format!("The source {} is a directory.", path.display())))
         }
-        Ok(_) => match open_in(path).map_err(unreadable)? {
-            Some(pid) if !live => Err(in_use(&format!("process {}", pid.as_raw_nonzero()))),
-            Some(_) | None => Ok(()),
-        },
+        Ok(_) => File::open(path).map(drop).map_err(unreadable),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Err(Failure::command(format!("There is no database {}.", path.display())))
         }
@@ -84,14 +91,47 @@ fn check_source_file(from: &Database, live: bool) -> Result<(), Failure> {
     }
 }
 
-/// The process that has this file open as SQLite does. Only before this one has: closing a file takes its own locks away.
-fn open_in(path: &Path) -> io::Result<Option<Pid>> {
+/// Refuses one file as both sides, whose lock cannot be taken twice.
+fn refuse_same_file(from: &Database, to: &Database) -> Result<(), Failure> {
+    let (Some(from), Some(to)) = (from.file(), to.file()) else { return Ok(()) };
+    match (fs::canonicalize(from), fs::canonicalize(to)) {
+        (Ok(from), Ok(to)) if from == to => Err(sentence(CopyError::SameDatabase)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a file that a server is writing.
+fn refuse_open_file(from: &Database, live: bool) -> Result<(), Failure> {
+    let Some(path) = from.file().filter(|_| !live) else { return Ok(()) };
+    match who_has_open(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(who)) => Err(in_use(&who)),
+        Err(error) => {
+            print_note(&format!(
+                "Whether a server is running on {} cannot be told ({}): make sure that none is.\n",
+                path.display(),
+                reason(&error)
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// Who has this file open as SQLite does. Only while this process has not: closing a file takes its own locks away.
+fn who_has_open(path: &Path) -> io::Result<Option<String>> {
     let file = File::open(path)?;
     let (start, length) = OPEN;
     let typ = FlockType::WriteLock;
     let lock = Flock { start, length, pid: None, typ, offset_type: FlockOffsetType::Set };
-    // A file system without locks does not know.
-    Ok(fcntl_getlk(&file, &lock).ok().flatten().and_then(|held| held.pid))
+    Ok(fcntl_getlk(&file, &lock)?.as_ref().map(holder))
+}
+
+fn holder(lock: &Flock) -> String {
+    match lock.pid {
+        Some(pid) => format!("process {}", pid.as_raw_nonzero()),
+        // The kernel knows it, but by no number that is one here.
+        None => "a process that is not seen from here, as in another container".to_owned(),
+    }
 }
 
 fn in_use(who: &str) -> Failure {
@@ -99,6 +139,13 @@ fn in_use(who: &str) -> Failure {
         "A server is running on the source ({who}): stop it first, since what it writes from now on would not be in the \
          copy. To copy all the same, as for a trial, add --live."
     ))
+}
+
+fn started_meanwhile() -> Failure {
+    Failure::command(
+        "A server was started on the source while the copy was made. The target holds the copy, but not what that server \
+         has written since: stop it, empty the target, and copy again.",
+    )
 }
 
 async fn from_source(source: &Snapshot, key: &MasterKey, to: &Database, live: bool) -> Result<Copied, Failure> {
@@ -115,6 +162,9 @@ async fn from_source(source: &Snapshot, key: &MasterKey, to: &Database, live: bo
     progress.end();
     let copied = copied.map_err(sentence)?;
     target.keep();
+    if !live && source.other_connections().await.map_err(sentence)? > 0 {
+        return Err(started_meanwhile());
+    }
     Ok(copied)
 }
 
@@ -199,4 +249,19 @@ fn report(copied: Copied, from: &Database, to: &Database, config: &Config, json:
 
 fn checksum(table: &CopiedTable) -> String {
     table.sum.checksum.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::Pid;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_of_a_process_that_is_not_seen_from_here_is_one() {
+        let lock =
+            |pid| Flock { start: 0, length: 1, pid, typ: FlockType::WriteLock, offset_type: FlockOffsetType::Set };
+        assert_eq!(holder(&lock(Pid::from_raw(7))), "process 7");
+        assert!(holder(&lock(None)).contains("another container"));
+    }
 }
