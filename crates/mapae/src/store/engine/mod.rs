@@ -1,6 +1,15 @@
 //! What differs between the engines, and only that: connections, locks, and questions that each answers in words of its
 //! own. Everything else in the store is one body of code.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod damage;
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+#[path = "no_damage.rs"]
+mod damage;
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "no engine is built in to have limits")
+)]
 mod limited;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -29,10 +38,9 @@ use tokio::task::JoinHandle;
 
 use super::DatabaseOptions;
 use super::error::{OpenError, StoreError};
+pub(super) use damage::is_damage;
 pub(super) use limited::Limited;
-use limited::Limits;
 pub(super) use postgres::is_conflict;
-pub(super) use snapshot::is_damage;
 pub(super) use turn::Turn;
 
 /// How long closing connections may take where there is a network on the way.

@@ -9,7 +9,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolO
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::Notify;
 
-use super::{CHANNEL, Connections, DatabaseOptions, Engine, Limited, Limits, OpenError};
+use super::limited::Limits;
+use super::{CHANNEL, Connections, DatabaseOptions, Engine, Limited, OpenError};
 
 /// How long the look for changes waits for its connection; it is made once more a moment later.
 const WATCH_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);

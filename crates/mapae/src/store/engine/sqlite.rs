@@ -6,7 +6,8 @@ use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
 
-use super::{Connections, DatabaseOptions, Engine, Limited, Limits, OpenError};
+use super::limited::Limits;
+use super::{Connections, DatabaseOptions, Engine, Limited, OpenError};
 
 /// How long a statement waits for another process's write, and a request for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
