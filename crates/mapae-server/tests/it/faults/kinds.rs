@@ -15,9 +15,10 @@ use crate::server::{PASSWORD, Server, now};
 use crate::support::Home;
 
 const NODES: usize = 3;
-/// With the limits that nobody has set, a connection that nothing is heard on is given up by then by those whom all
-/// others wait for.
-const DEFAULT_WELL: Duration = Duration::from_secs(7);
+/// A connection that was lost without a word is given up when its wait for a place and its statement have had their time,
+/// and a second: with the limits of these tests, and with those that nobody has set.
+const LOST_WELL: Duration = Duration::from_secs(6);
+const DEFAULT_WELL: Duration = Duration::from_secs(17);
 /// A network that says nothing for less is hardly a fault.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -131,7 +132,7 @@ async fn network_paused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn network_lost() {
     let Some((proxied, mut fleet)) = Proxied::new("fault_lost").await else { return };
-    through("network_lost", &mut fleet, async |fleet| {
+    through_until("network_lost", LOST_WELL, &mut fleet, async |fleet| {
         let began = now();
         for proxy in &proxied.proxies {
             proxy.lose().await;

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use url::Url;
 
 use self::after::{expect_audited, until_well};
@@ -52,6 +53,9 @@ async fn through(name: &str, fleet: &mut Fleet, fault: impl AsyncFnOnce(&mut Fle
     through_until(name, WELL, fleet, fault).await
 }
 
+/// Held while a fault lasts.
+static ONE_FAULT: Mutex<()> = Mutex::const_new(());
+
 /// The same, where all is well only after another time.
 async fn through_until(
     name: &str,
@@ -59,6 +63,8 @@ async fn through_until(
     fleet: &mut Fleet,
     fault: impl AsyncFnOnce(&mut Fleet),
 ) -> Arc<Ledger> {
+    // How soon all is well says little while another fault has the machine.
+    let _alone = ONE_FAULT.lock().await;
     let ledger = Arc::new(Ledger::default());
     let load = Load::start(fleet, &ledger, Vec::new());
     tokio::time::sleep(BEFORE).await;
