@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::cluster::{Cluster, Stop, programs};
 use super::disk::SmallDisk;
-use super::fleet::{Fleet, Variables, variables};
+use super::fleet::{Fleet, variables};
 use super::ledger::{Outcome, since};
 use super::{Proxied, lasts, note, through, through_until};
 use crate::postgres::{OwnDatabase, faketime};
@@ -16,9 +16,8 @@ use crate::support::Home;
 
 const NODES: usize = 3;
 /// A connection that was lost without a word is given up when its wait for a place and its statement have had their time,
-/// and a second: with the limits of these tests, and with those that nobody has set.
+/// and a second.
 const LOST_WELL: Duration = Duration::from_secs(6);
-const DEFAULT_WELL: Duration = Duration::from_secs(17);
 /// A network that says nothing for less is hardly a fault.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -141,24 +140,6 @@ async fn network_lost() {
             fleet.until_ready_is(&target, 503).await;
         }
         tokio::time::sleep(lasts().saturating_sub(since(began))).await;
-        for proxy in &proxied.proxies {
-            proxy.restore().await;
-        }
-    })
-    .await;
-    proxied.end(fleet).await;
-}
-
-/// With the limits that nobody has set: what was under way is given up later, and with it what sign-ins wait for.
-#[tokio::test(flavor = "multi_thread")]
-async fn network_lost_with_default_limits() {
-    let defaults = |variables: &mut Variables| variables.retain(|name, _| !name.starts_with("MAPAE_DATABASE_"));
-    let Some((proxied, mut fleet)) = Proxied::with("fault_default", defaults).await else { return };
-    through_until("network_lost_with_default_limits", DEFAULT_WELL, &mut fleet, async |_| {
-        for proxy in &proxied.proxies {
-            proxy.lose().await;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
         for proxy in &proxied.proxies {
             proxy.restore().await;
         }

@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use self::after::{expect_audited, until_well};
-use self::fleet::{Fleet, Variables, variables};
+use self::fleet::{Fleet, variables};
 use self::ledger::{Ledger, since};
 use self::load::{Load, check};
 use self::proxy::Proxy;
@@ -101,19 +101,10 @@ struct Proxied {
 impl Proxied {
     /// `None` where there is no PostgreSQL, which is then said.
     async fn new(name: &'static str) -> Option<(Self, Fleet)> {
-        Self::with(name, |_| {}).await
-    }
-
-    /// The same, with other settings.
-    async fn with(name: &'static str, change: impl Fn(&mut Variables)) -> Option<(Self, Fleet)> {
         let database = OwnDatabase::new(name).await?;
         let upstream = address(&database.url);
         let proxies = [Proxy::start(upstream).await, Proxy::start(upstream).await, Proxy::start(upstream).await];
-        let nodes = proxies.iter().map(|proxy| {
-            let mut variables = variables(&by_way_of(&database.url, proxy.address));
-            change(&mut variables);
-            variables
-        });
+        let nodes = proxies.iter().map(|proxy| variables(&by_way_of(&database.url, proxy.address)));
         let fleet = Fleet::start(nodes.collect()).await;
         Some((Self { database, proxies }, fleet))
     }
