@@ -74,12 +74,13 @@ impl Cache {
 
     /// Takes over what was read at this epoch; what was revoked since stays.
     pub(super) fn set_revoked_tokens(&self, read_at: u64, jtis: HashSet<String>) {
-        let _guard = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.epoch.fetch_add(1, Ordering::Release) == read_at {
-            self.revoked_tokens.store(Arc::new(jtis));
-        } else {
-            self.add_revoked_tokens(jtis);
-        }
+        self.forget(|| {
+            if self.epoch.load(Ordering::Relaxed) == read_at {
+                self.revoked_tokens.store(Arc::new(jtis));
+            } else {
+                self.add_revoked_tokens(jtis);
+            }
+        });
     }
 
     /// Only under the lock of `fill`.
@@ -103,10 +104,12 @@ impl Cache {
         self.forget(|| ());
     }
 
+    /// The epoch moves last: whoever sees the new one must not find what was remembered at the old one, since what it
+    /// finds counts until the next change.
     fn forget(&self, drop_entries: impl FnOnce()) {
         let _guard = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
-        self.epoch.fetch_add(1, Ordering::Release);
         drop_entries();
+        self.epoch.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -177,5 +180,15 @@ mod tests {
         assert!(!inserted);
         cache.fill(cache.epoch(), || inserted = true);
         assert!(inserted);
+    }
+
+    #[test]
+    fn the_epoch_moves_when_everything_old_is_gone() {
+        let cache = Cache::new();
+        let before = cache.epoch();
+        cache.forget(|| assert_eq!(cache.epoch(), before));
+        assert_eq!(cache.epoch(), before + 1);
+        cache.set_revoked_tokens(before, HashSet::from(["read before the change".to_owned()]));
+        assert_eq!(cache.epoch(), before + 2);
     }
 }
