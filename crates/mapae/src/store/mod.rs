@@ -44,7 +44,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
 use metrics::counter;
-use sea_orm::{ActiveValue::Set, DatabaseConnection, DatabaseTransaction, EntityTrait};
+use sea_orm::{ActiveValue::Set, EntityTrait};
 use tokio::sync::watch as watch_channel;
 use tracing::Span;
 
@@ -54,7 +54,7 @@ pub use check::{HashProblem, Judge, RowFault};
 pub use clients::RegisteredClient;
 pub use copy::{Copied, CopiedTable, CopyError, CopyProgress, CopyStep};
 pub use data_keys::DataKey;
-use engine::{Connections, Limited, Turn};
+use engine::{Connections, LimitedPool, LimitedTransaction, Turn};
 pub use error::{OpenError, StoreError};
 pub use import::{Identity, ImportedUser};
 pub use mapped_check::{TableColumn, TableShape};
@@ -116,7 +116,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     connections: Connections,
     /// That of `connections`.
-    read: Limited<DatabaseConnection>,
+    read: LimitedPool,
     clock: Arc<dyn Clock>,
     audit_ids: RisingIds,
     cache: Cache,
@@ -297,7 +297,7 @@ pub(crate) fn now_utc(clock: &dyn Clock) -> DateTime<Utc> {
 ///   numbered one transaction at a time, so that they come to sight in the order of their numbers.
 #[must_use = "dropping a transaction undoes it"]
 pub struct Tx {
-    inner: Limited<DatabaseTransaction>,
+    inner: LimitedTransaction,
     store: Store,
     changes: Vec<Change>,
     revoked: Vec<NewRevocation>,

@@ -28,7 +28,7 @@ pub struct DatabaseOptions {
 
 impl DatabaseOptions {
     /// The database at this URL, with the defaults: 20 connections; 5 s for a connection, 10 s for a statement, 5 s for
-    /// a row that another changes, 3 s between two statements of a transaction.
+    /// a row that another changes, 2 s between two statements of a transaction.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -37,7 +37,7 @@ impl DatabaseOptions {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),
-            idle_in_transaction_timeout: Duration::from_secs(3),
+            idle_in_transaction_timeout: Duration::from_secs(2),
         }
     }
 

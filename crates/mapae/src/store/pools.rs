@@ -21,7 +21,7 @@ impl Store {
         let connections = &self.0.connections;
         [("read", &connections.read), ("write", &connections.write), ("watch", &connections.watch)].map(
             |(name, connection)| {
-                let (open, idle) = count(connection.pool());
+                let (open, idle) = count(&connection.pool());
                 Pool { name, open, idle: u32::try_from(idle).unwrap_or(u32::MAX) }
             },
         )

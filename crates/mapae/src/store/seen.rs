@@ -6,8 +6,11 @@ use sea_orm::{ColumnTrait, Condition};
 use super::entity::invalidation::Column;
 
 /// How long a skipped id is looked for, in milliseconds. Rows of the log are a transaction's last statements, and the
-/// server undoes one that waits for a tenth of this; then the id never comes.
+/// server undoes one that waits for a fraction of this; then the id never comes.
 const PATIENCE: u64 = 30_000;
+/// Before the newest row, so many ids may yet come when rows are first looked at: more than are given out while the server
+/// lets a transaction wait.
+const MAY_YET_COME: i64 = 50_000;
 /// More ranges than this are thought of as one: what was seen between them is seen once more, which does no harm.
 const MOST_GAPS: usize = 64;
 
@@ -28,6 +31,12 @@ struct Gap {
 }
 
 impl Seen {
+    /// As if every id up to this newest one had been seen, but those of which some may not be there yet.
+    pub(super) fn up_to(newest: i64, now: u64) -> Self {
+        let open = Gap { first: (newest - MAY_YET_COME).max(0) + 1, last: newest, since: now };
+        Self { newest, gaps: Some(open).filter(|gap| !gap.is_empty()).into_iter().collect() }
+    }
+
     /// The rows that were not seen.
     pub(super) fn unseen(&self) -> Condition {
         let newer = Condition::any().add(Column::Id.gt(self.newest));
@@ -91,6 +100,19 @@ mod tests {
         assert!(seen.asks_for(3));
         seen.tidy(PATIENCE);
         assert!(!seen.asks_for(3) && seen.gaps.is_empty());
+    }
+
+    #[test]
+    fn a_first_look_leaves_room_for_what_is_late() {
+        let mut seen = Seen::up_to(60_000, 0);
+        assert!(!seen.asks_for(10_000) && seen.asks_for(10_001) && seen.asks_for(60_000) && seen.asks_for(60_001));
+        for id in (10_001..=60_000).filter(|id| *id != 59_990) {
+            assert!(seen.note(id, 0));
+        }
+        assert!(seen.asks_for(59_990) && seen.note(59_990, 5) && !seen.asks_for(59_990));
+        let empty = Seen::up_to(0, 0);
+        assert!(empty.gaps.is_empty() && empty.asks_for(1));
+        assert!(Seen::up_to(3, 0).asks_for(1));
     }
 
     #[test]

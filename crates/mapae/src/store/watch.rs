@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::Notify;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::entity::invalidation::{self, Column, Entity};
 use super::node_clock::monotonic_millis;
@@ -16,8 +16,12 @@ use super::seen::Seen;
 use super::tidy::Tidying;
 use super::{Change, Store, StoreError};
 
-/// A look that takes longer has lost its connection.
+/// A look that takes longer has failed.
 const LOOK: Duration = Duration::from_secs(3);
+/// One that failed after so long heard nothing, not even that it cannot connect.
+const UNHEARD: Duration = Duration::from_millis(900);
+/// Who is heard of as soon as this is there, and not merely slow.
+const PROMPT: Duration = Duration::from_millis(500);
 /// Rows of the log that are read at once.
 const PAGE: u64 = 5_000;
 /// Without a successful look for this long, caches are not trusted.
@@ -91,8 +95,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the log cannot be read now.
     pub async fn watch(&self, audit_retention: Option<TimeDelta>) -> Result<WatchGuard, StoreError> {
-        let mut watcher =
-            Watcher { seen: Seen::default(), version: None, database: None, has_failed: false, store: self.clone() };
+        let mut watcher = Watcher {
+            seen: Seen::default(),
+            version: None,
+            database: None,
+            has_failed: false,
+            was_unheard: false,
+            store: self.clone(),
+        };
         watcher.look().await?;
         let news = Arc::new(Notify::new());
         let listening = self.0.connections.listen(Arc::clone(&news));
@@ -157,15 +167,29 @@ struct Watcher {
     database: Option<String>,
     /// The last look failed: the database may be another one since.
     has_failed: bool,
+    /// Nothing was heard of the database for a while: every connection of that time may have been lost without a word.
+    was_unheard: bool,
 }
 
 impl Watcher {
     /// Applies what changed since the last look.
     async fn look(&mut self) -> Result<(), StoreError> {
+        let began = Instant::now();
         let looked = tokio::time::timeout(LOOK, self.look_now()).await;
         let looked =
             looked.unwrap_or_else(|_| Err(DbErr::Custom(format!("no answer within {} s", LOOK.as_secs())).into()));
         self.has_failed = looked.is_err();
+        if self.has_failed {
+            if began.elapsed() >= UNHEARD {
+                self.was_unheard = true;
+                // The next look does not try one lost connection after the other.
+                self.store.0.connections.watch.replace();
+            }
+        } else if self.was_unheard && began.elapsed() < PROMPT {
+            self.was_unheard = false;
+            tracing::info!("the connections to the database are replaced: nothing was heard on them for a while");
+            self.store.0.connections.replace();
+        }
         looked
     }
 
@@ -178,7 +202,7 @@ impl Watcher {
         let was_blind = could_not_see || self.database != database;
         if was_blind {
             // The database may be another by now, a stand-by or a backup, which gives out numbers that were seen before.
-            self.seen = Seen::default();
+            self.seen = Seen::up_to(self.newest().await?, began);
             self.version = None;
         }
         self.database = database;
@@ -196,6 +220,11 @@ impl Watcher {
         }
         inner.last_look.note(began);
         Ok(())
+    }
+
+    async fn newest(&self) -> Result<i64, StoreError> {
+        let newest = Entity::find().select_only().column(Column::Id).order_by_desc(Column::Id);
+        Ok(newest.into_tuple().one(&self.store.0.connections.watch).await?.unwrap_or(0))
     }
 
     /// Applies some rows that were not seen; how many there were. While blind they are only noted.

@@ -7,17 +7,14 @@ use tokio::net::TcpStream;
 
 use super::cluster::{Cluster, Stop, programs};
 use super::disk::SmallDisk;
-use super::fleet::{Fleet, variables};
+use super::fleet::{Fleet, Variables, variables};
 use super::ledger::{Outcome, since};
-use super::{Proxied, lasts, note, through, through_until};
+use super::{Proxied, lasts, note, through};
 use crate::postgres::{OwnDatabase, faketime};
 use crate::server::{PASSWORD, Server, now};
 use crate::support::Home;
 
 const NODES: usize = 3;
-/// A connection that was lost without a word is given up when its wait for a place and its statement have had their time,
-/// and a second.
-const LOST_WELL: Duration = Duration::from_secs(6);
 /// A network that says nothing for less is hardly a fault.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -131,7 +128,7 @@ async fn network_paused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn network_lost() {
     let Some((proxied, mut fleet)) = Proxied::new("fault_lost").await else { return };
-    through_until("network_lost", LOST_WELL, &mut fleet, async |fleet| {
+    through("network_lost", &mut fleet, async |fleet| {
         let began = now();
         for proxy in &proxied.proxies {
             proxy.lose().await;
@@ -140,6 +137,25 @@ async fn network_lost() {
             fleet.until_ready_is(&target, 503).await;
         }
         tokio::time::sleep(lasts().saturating_sub(since(began))).await;
+        for proxy in &proxied.proxies {
+            proxy.restore().await;
+        }
+    })
+    .await;
+    proxied.end(fleet).await;
+}
+
+/// With the limits that nobody has set, and over before the nodes can know: what was under way would wait for ten seconds
+/// and more, and everybody who waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn network_lost_for_a_moment() {
+    let defaults = |variables: &mut Variables| variables.retain(|name, _| !name.starts_with("MAPAE_DATABASE_"));
+    let Some((proxied, mut fleet)) = Proxied::with("fault_moment", defaults).await else { return };
+    through("network_lost_for_a_moment", &mut fleet, async |_| {
+        for proxy in &proxied.proxies {
+            proxy.lose().await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
         for proxy in &proxied.proxies {
             proxy.restore().await;
         }

@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use self::after::{expect_audited, until_well};
-use self::fleet::{Fleet, variables};
+use self::fleet::{Fleet, Variables, variables};
 use self::ledger::{Ledger, since};
 use self::load::{Load, check};
 use self::proxy::Proxy;
@@ -48,21 +48,11 @@ fn lasts() -> Duration {
     Duration::from_secs(seconds.unwrap_or(USUALLY))
 }
 
-/// Lets a load run through a fault, which is over when `fault` returns, and checks everything.
-async fn through(name: &str, fleet: &mut Fleet, fault: impl AsyncFnOnce(&mut Fleet)) -> Arc<Ledger> {
-    through_until(name, WELL, fleet, fault).await
-}
-
 /// Held while a fault lasts.
 static ONE_FAULT: Mutex<()> = Mutex::const_new(());
 
-/// The same, where all is well only after another time.
-async fn through_until(
-    name: &str,
-    well: Duration,
-    fleet: &mut Fleet,
-    fault: impl AsyncFnOnce(&mut Fleet),
-) -> Arc<Ledger> {
+/// Lets a load run through a fault, which is over when `fault` returns, and checks everything.
+async fn through(name: &str, fleet: &mut Fleet, fault: impl AsyncFnOnce(&mut Fleet)) -> Arc<Ledger> {
     // How soon all is well says little while another fault has the machine.
     let _alone = ONE_FAULT.lock().await;
     let ledger = Arc::new(Ledger::default());
@@ -71,9 +61,9 @@ async fn through_until(
     fault(fleet).await;
     let over = now();
     ledger.recovered(over, until_well(fleet, &ledger).await);
-    tokio::time::sleep((well + AFTER).saturating_sub(since(over))).await;
+    tokio::time::sleep((WELL + AFTER).saturating_sub(since(over))).await;
     let accounts = load.stop().await;
-    ledger.expect_well(well);
+    ledger.expect_well(WELL);
     check(fleet, &ledger, accounts).await;
     expect_audited(fleet, &ledger).await;
     report(name, &ledger);
@@ -101,10 +91,19 @@ struct Proxied {
 impl Proxied {
     /// `None` where there is no PostgreSQL, which is then said.
     async fn new(name: &'static str) -> Option<(Self, Fleet)> {
+        Self::with(name, |_| {}).await
+    }
+
+    /// The same, with other settings.
+    async fn with(name: &'static str, change: impl Fn(&mut Variables)) -> Option<(Self, Fleet)> {
         let database = OwnDatabase::new(name).await?;
         let upstream = address(&database.url);
         let proxies = [Proxy::start(upstream).await, Proxy::start(upstream).await, Proxy::start(upstream).await];
-        let nodes = proxies.iter().map(|proxy| variables(&by_way_of(&database.url, proxy.address)));
+        let nodes = proxies.iter().map(|proxy| {
+            let mut variables = variables(&by_way_of(&database.url, proxy.address));
+            change(&mut variables);
+            variables
+        });
         let fleet = Fleet::start(nodes.collect()).await;
         Some((Self { database, proxies }, fleet))
     }

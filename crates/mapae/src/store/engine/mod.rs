@@ -39,12 +39,10 @@ use tokio::task::JoinHandle;
 use super::DatabaseOptions;
 use super::error::{OpenError, StoreError};
 pub(super) use damage::is_damage;
-pub(super) use limited::Limited;
+pub(super) use limited::{LimitedPool, LimitedTransaction};
 pub(super) use postgres::is_conflict;
 pub(super) use turn::Turn;
 
-/// How long closing connections may take where there is a network on the way.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// On which PostgreSQL tells that the log of changes has new rows.
 const CHANNEL: &str = "mapae_invalidation";
 
@@ -69,10 +67,11 @@ pub(super) struct ServerNow {
 /// Connections of one process to one database.
 pub(super) struct Connections {
     pub(super) engine: Engine,
-    pub(super) read: Limited<DatabaseConnection>,
-    pub(super) write: Limited<DatabaseConnection>,
-    /// Only looks for changes, on SQLite over one connection, which counts the commits of others.
-    pub(super) watch: Limited<DatabaseConnection>,
+    pub(super) read: LimitedPool,
+    pub(super) write: LimitedPool,
+    /// Only looks for changes, on SQLite over one connection, which counts the commits of others. It is replaced by whoever
+    /// looks.
+    pub(super) watch: LimitedPool,
     /// Said at the beginning of each transaction that writes, where connections cannot keep it.
     pub(super) write_limits: Option<Arc<str>>,
     /// Where PostgreSQL tells of changes at once.
@@ -82,23 +81,21 @@ pub(super) struct Connections {
 impl Connections {
     /// Closes all of them; on SQLite the last one folds the write-ahead log into the database file.
     pub(super) async fn close(&self) {
-        for connection in [&self.watch, &self.read, &self.write] {
-            let closed = connection.pool().close_by_ref();
-            let closed = match self.engine {
-                Engine::Sqlite => Ok(closed.await),
-                // One of which nothing is heard any more does not hold up the end.
-                Engine::Postgres => tokio::time::timeout(CLOSE_TIMEOUT, closed).await,
-            };
-            match closed {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "a database connection did not close cleanly"),
-                Err(_) => tracing::warn!("the database does not answer: its connections were left as they are"),
-            }
+        for pool in [&self.watch, &self.read, &self.write] {
+            pool.close().await;
+        }
+    }
+
+    /// Takes new connections for the work of requests: after a time in which nothing was heard of the database, when it is
+    /// heard of again.
+    pub(super) fn replace(&self) {
+        for pool in [&self.read, &self.write] {
+            pool.replace();
         }
     }
 
     /// Begins a transaction that writes.
-    pub(super) async fn begin(&self) -> Result<Limited<DatabaseTransaction>, DbErr> {
+    pub(super) async fn begin(&self) -> Result<LimitedTransaction, DbErr> {
         let transaction = self.write.begin(self.engine.writing()).await?;
         if let Some(limits) = &self.write_limits {
             transaction.execute_unprepared(limits).await?;
@@ -240,7 +237,7 @@ impl Engine {
     }
 
     /// Whether a transaction that writes would be let in, in one round trip.
-    pub(super) async fn takes_writes(self, db: &Limited<DatabaseConnection>) -> Result<bool, StoreError> {
+    pub(super) async fn takes_writes(self, db: &LimitedPool) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite => {
                 db.ping().await?;

@@ -10,10 +10,12 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::Notify;
 
 use super::limited::Limits;
-use super::{CHANNEL, Connections, DatabaseOptions, Engine, Limited, OpenError};
+use super::{CHANNEL, Connections, DatabaseOptions, Engine, LimitedPool, OpenError};
 
 /// How long the look for changes waits for its connection; it is made once more a moment later.
 const WATCH_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+/// And for an answer besides: what it asks takes milliseconds.
+const WATCH_MARGIN: Duration = Duration::from_millis(500);
 /// One connection looks for changes. The others take the place of one that was lost, which the pool itself may wait for
 /// as long as TCP does.
 const WATCHING: u32 = 3;
@@ -75,14 +77,16 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
             .max_lifetime(MAX_LIFETIME)
     };
     let watch = tested().max_connections(WATCHING).acquire_timeout(WATCH_ACQUIRE_TIMEOUT);
-    let lazy = |pool: PgPoolOptions, name: &str| {
-        Limited::new(orm(pool.connect_lazy_with(connect.clone().application_name(name))), limits)
+    let watch_limits = Limits { pooled: Some(WATCH_ACQUIRE_TIMEOUT + WATCH_MARGIN), ..limits };
+    let lazy = |pool: PgPoolOptions, name: &str, limits: Limits| {
+        let connect = connect.clone().application_name(name);
+        LimitedPool::replaceable(move || orm(pool.clone().connect_lazy_with(connect.clone())), limits)
     };
     Ok(Connections {
         engine: Engine::Postgres,
-        read: lazy(work(tested()), "mapae"),
-        write: lazy(work(tested_and_undone()), "mapae"),
-        watch: lazy(watch, "mapae watch"),
+        read: lazy(work(tested()), "mapae", limits),
+        write: lazy(work(tested_and_undone()), "mapae", limits),
+        watch: lazy(watch, "mapae watch", watch_limits),
         write_limits: pooler.map(|()| statements(options).into()),
         listening: listening.map(|connect| Listening(connect.application_name("mapae listen"))),
     })
@@ -110,7 +114,7 @@ pub(super) async fn connect_to_read(options: &DatabaseOptions) -> Result<Databas
 
 /// A pool that knows within [`ANSWER_TIMEOUT`] whether a connection is still good. By itself it would wait for the answer
 /// of one that is lost, and its place in the pool with it, for as long as TCP does. It still does where a connection is
-/// lost in the moment between our question after its release and the pool's own.
+/// lost in the moment between our question after its release and the pool's own, until the pool is replaced.
 fn tested() -> PgPoolOptions {
     PgPoolOptions::new()
         .test_before_acquire(false)

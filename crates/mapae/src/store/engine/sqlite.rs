@@ -6,8 +6,7 @@ use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
 
-use super::limited::Limits;
-use super::{Connections, DatabaseOptions, Engine, Limited, OpenError};
+use super::{Connections, DatabaseOptions, Engine, LimitedPool, OpenError};
 
 /// How long a statement waits for another process's write, and a request for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,12 +25,11 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
     };
-    let unlimited = |pool| Limited::new(pool, Limits::default());
     Ok(Connections {
         engine: Engine::Sqlite,
-        write: open(options, 1, ours).await.map(unlimited)?,
-        read: open(options, READERS, ours).await.map(unlimited)?,
-        watch: open(options, 1, ours).await.map(unlimited)?,
+        write: open(options, 1, ours).await.map(LimitedPool::lasting)?,
+        read: open(options, READERS, ours).await.map(LimitedPool::lasting)?,
+        watch: open(options, 1, ours).await.map(LimitedPool::lasting)?,
         write_limits: None,
         listening: None,
     })
