@@ -12,8 +12,6 @@ use crate::domain::audit::{Direction, Entry, Event, Filter, Record};
 
 /// Rows in one statement, which has a limited number of parameters.
 const ROWS: usize = 200;
-/// Old rows that are removed in one transaction, so that sign-ins beside it do not wait long.
-const REMOVED: u64 = 1_000;
 
 /// A row of the audit trail that has its time and is not written yet.
 #[derive(Clone, Debug)]
@@ -69,25 +67,6 @@ impl Store {
         let query = Entity::find().filter(which).order_by(Column::Id, order).limit(limit);
         query.all(&self.0.read).await?.into_iter().map(to_record).collect()
     }
-
-    /// Removes the rows from before `time`, some at a time.
-    pub(super) async fn remove_audit_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
-        loop {
-            let query = Entity::find().select_only().column(Column::Id).filter(Column::Id.lt(first_id(time)));
-            let query = query.order_by_asc(Column::Id).offset(REMOVED - 1).limit(1);
-            let last: Option<String> = query.into_tuple().one(&self.0.read).await?;
-            let which = match &last {
-                Some(last) => Column::Id.lte(last),
-                None => Column::Id.lt(first_id(time)),
-            };
-            let tx = self.begin().await?;
-            Entity::delete_many().filter(which).exec(&tx.inner).await?;
-            tx.commit().await?;
-            if last.is_none() {
-                return Ok(());
-            }
-        }
-    }
 }
 
 impl Tx {
@@ -137,7 +116,7 @@ impl Tx {
 }
 
 /// The least id of a row from this time on: ids begin with their time.
-fn first_id(time: DateTime<Utc>) -> String {
+pub(super) fn first_id(time: DateTime<Utc>) -> String {
     let millis = u128::try_from(time.timestamp_millis()).unwrap_or(0).min((1 << 48) - 1);
     Uuid::from_u128(millis << 80).to_string()
 }

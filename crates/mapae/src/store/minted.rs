@@ -5,16 +5,12 @@ use mapae_verify::{Actor, Scopes, Subject};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::engine::Turn;
 use super::entity::session::{ActiveModel, Column, Entity, Model};
 use super::revocations::MOST_LEEWAY;
 use super::sessions::to_session;
 use super::{Store, StoreError, Tx};
-use crate::domain::delegation::{ACCESS_TOKEN, LAST_USED_STEP, MAX_MINTED, MAX_MINTED_HERE, PERSONAL_TOKEN};
+use crate::domain::delegation::{ACCESS_TOKEN, LAST_USED_STEP, MAX_MINTED, MAX_MINTED_HERE};
 use crate::domain::{Delegation, EndReason, MintedKind, PersonalTokenHash, Session, UserId, audit};
-
-/// How many rows one transaction removes.
-const REMOVED_AT_ONCE: u64 = 1_000;
 
 impl Store {
     /// The session of the personal access token with this hash, ended or not.
@@ -37,30 +33,6 @@ impl Store {
         }
         let query = Entity::find().filter(which).order_by_desc(Column::Id).limit(limit);
         query.all(&self.0.read).await?.into_iter().map(to_session).collect()
-    }
-
-    /// Forgets minted tokens that no verifier takes any more, some at a time: there may be very many, and nobody else
-    /// writes meanwhile.
-    pub(super) async fn remove_expired_minted(&self) -> Result<(), StoreError> {
-        loop {
-            let tx = self.begin().await?;
-            if !tx.try_turn(Turn::Tidying).await? {
-                return Ok(());
-            }
-            let over = Entity::find()
-                .select_only()
-                .column(Column::Id)
-                .filter(Column::Minted.is_in([ACCESS_TOKEN, PERSONAL_TOKEN]))
-                .filter(Column::ExpiresAt.lt(tx.now() - MOST_LEEWAY))
-                .limit(REMOVED_AT_ONCE);
-            let over: Vec<String> = over.into_tuple().all(&tx.inner).await?;
-            let more = u64::try_from(over.len()) == Ok(REMOVED_AT_ONCE);
-            Entity::delete_many().filter(Column::Id.is_in(over)).exec(&tx.inner).await?;
-            tx.commit().await?;
-            if !more {
-                return Ok(());
-            }
-        }
     }
 }
 

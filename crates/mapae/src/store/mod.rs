@@ -335,11 +335,6 @@ impl Tx {
         Ok(self.store.0.connections.engine.take_turn(turn, &self.inner).await?)
     }
 
-    /// Takes a turn unless another transaction has it; whether it was taken.
-    async fn try_turn(&self, turn: Turn<'_>) -> Result<bool, StoreError> {
-        Ok(self.store.0.connections.engine.try_turn(turn, &self.inner).await?)
-    }
-
     /// Notes that an account of the application's own table changed.
     ///
     /// # Errors

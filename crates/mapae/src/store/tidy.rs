@@ -2,12 +2,16 @@
 //! own, and each kind of row is removed apart: where one fails, the others go on.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TryGetableMany, Value};
 
-use super::entity::{invalidation, revocation, session, throttle, ticket};
+use super::audit::first_id;
+use super::entity::{audit, invalidation, revocation, session, throttle, ticket};
+use super::revocations::MOST_LEEWAY;
 use super::{Store, StoreError};
+use crate::domain::delegation::{ACCESS_TOKEN, PERSONAL_TOKEN};
 
-/// Rows that one statement looks at, and one transaction removes.
+/// Rows that one statement looks at, and one transaction removes: little enough that sign-ins beside it do not wait long.
 const STEP: u64 = 1_000;
 /// Sessions that are looked through in one round: a hundred million in a day, since a round is every five minutes.
 const SESSIONS_A_ROUND: u64 = 400_000;
@@ -19,7 +23,8 @@ const SESSIONS_KEPT: TimeDelta = TimeDelta::days(1);
 /// would be older than the one before.
 const REVOCATIONS_KEPT: TimeDelta = TimeDelta::minutes(1);
 
-/// The clean-up of one process. Several may do it at once, and take turns by the rows that they lock.
+/// The clean-up of one process. Several share the work: each passes over the rows that another one has locked, and nobody
+/// waits.
 pub(super) struct Tidying {
     store: Store,
     audit_retention: Option<TimeDelta>,
@@ -39,16 +44,22 @@ impl Tidying {
     pub(super) async fn round(&mut self) {
         let now = self.store.now();
         if let Some(before) = self.audit_retention.and_then(|kept| now.checked_sub_signed(kept)) {
-            note("audit trail", self.store.remove_audit_before(before).await);
+            note("audit trail", self.remove_audit_before(before).await);
         }
         note("log of changes", self.remove_log_before(now - LOG_KEPT).await);
         note("tickets", self.remove_tickets_expired_before(now).await);
         note("revocations", self.remove_revocations_expired_before(now).await);
         note("counters of failures", self.remove_counters_expired_before(now).await);
-        note("minted tokens", self.store.remove_expired_minted().await);
+        note("minted tokens", self.remove_minted_expired_before(now - MOST_LEEWAY).await);
         note("sessions", self.remove_sessions_expired_before(now - SESSIONS_KEPT).await);
         note("sessions without use", self.remove_sessions_idle_since(now - SESSIONS_KEPT).await);
         note("revoked tokens in memory", self.store.load_revoked_tokens(&self.store.0.read).await);
+    }
+
+    async fn remove_audit_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
+        use audit::{Column, Entity};
+        let old = Condition::all().add(Column::Id.lt(first_id(time)));
+        self.remove::<Entity, String>(Column::Id, Column::Id, old).await
     }
 
     async fn remove_log_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
@@ -76,6 +87,17 @@ impl Tidying {
         use throttle::{Column, Entity};
         let expired = Condition::all().add(Column::ExpiresAt.lt(time));
         self.remove::<Entity, Vec<u8>>(Column::Counter, Column::ExpiresAt, expired).await
+    }
+
+    /// Minted tokens that no verifier takes any more.
+    async fn remove_minted_expired_before(&self, time: DateTime<Utc>) -> Result<(), StoreError> {
+        use session::{Column, Entity};
+        // The index has them by kind.
+        for kind in [ACCESS_TOKEN, PERSONAL_TOKEN] {
+            let expired = Condition::all().add(Column::Minted.eq(kind)).add(Column::ExpiresAt.lt(time));
+            self.remove::<Entity, String>(Column::Id, Column::ExpiresAt, expired).await?;
+        }
+        Ok(())
     }
 
     /// Sessions that cannot be refreshed any more, however much they are used.
@@ -110,38 +132,51 @@ impl Tidying {
         Ok(())
     }
 
-    /// Removes the rows that a condition is true of, step by step. `order` has an index or reaches them soon. It is asked
-    /// for, since PostgreSQL plans without knowing the time, and might look through the whole table.
+    /// Removes the rows that a condition is true of, step by step, but for those that others have locked to the end.
+    /// `order` has an index or reaches them soon. It is asked for, since PostgreSQL plans without knowing the time, and
+    /// might look through the whole table.
     async fn remove<E, K>(&self, key: E::Column, order: E::Column, which: Condition) -> Result<(), StoreError>
     where
         E: EntityTrait,
         K: TryGetableMany + Into<Value> + Clone + Send + Sync,
     {
+        // Of this pass through the table.
+        let (mut removed, mut left) = (0, 0);
         loop {
-            let some = E::find().select_only().column(key).filter(which.clone()).order_by_asc(order).limit(self.step);
-            let some: Vec<K> = some.into_tuple().all(&self.store.0.read).await?;
-            let last = u64::try_from(some.len()) != Ok(self.step);
-            if !some.is_empty() {
-                self.remove_these::<E, K>(key, some, which.clone()).await?;
+            let some = E::find().select_only().column(key).filter(which.clone()).order_by_asc(order);
+            let some: Vec<K> = some.offset(left).limit(self.step).into_tuple().all(&self.store.0.read).await?;
+            let looked_at = some.len() as u64;
+            if looked_at > 0 {
+                let these = self.remove_these::<E, K>(key, some, which.clone()).await?;
+                removed += these;
+                left += looked_at - these;
             }
-            if last {
+            if looked_at == self.step {
+                continue;
+            }
+            if removed == 0 || left == 0 {
                 return Ok(());
             }
+            // What another node removed meanwhile moved the rest up, so that some may have been passed over.
+            (removed, left) = (0, 0);
         }
     }
 
-    /// Removes those of some rows of which the condition is still true. Another node may do the same with the same ones.
-    async fn remove_these<E, K>(&self, key: E::Column, some: Vec<K>, which: Condition) -> Result<(), StoreError>
+    /// Removes those of some rows of which the condition is still true, and that nobody has locked; how many these were.
+    async fn remove_these<E, K>(&self, key: E::Column, some: Vec<K>, which: Condition) -> Result<u64, StoreError>
     where
         E: EntityTrait,
         K: TryGetableMany + Into<Value> + Clone + Send + Sync,
     {
         let tx = self.store.begin().await?;
-        // Locked in the order in which everybody locks them; whoever was used meanwhile is not among them.
+        // Whoever was used meanwhile is not among them. On SQLite, where one writes at a time, nothing is ever locked.
         let over = E::find().select_only().column(key).filter(key.is_in(some)).filter(which);
-        let over: Vec<K> = over.order_by_asc(key).lock_exclusive().into_tuple().all(&tx.inner).await?;
+        let over = over.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        let over: Vec<K> = over.into_tuple().all(&tx.inner).await?;
+        let count = over.len() as u64;
         E::delete_many().filter(key.is_in(over)).exec(&tx.inner).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(count)
     }
 }
 

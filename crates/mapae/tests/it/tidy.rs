@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait};
 use tokio::time::{Instant, sleep};
 
-use crate::database::url;
+use crate::database::{is_postgres, say, url};
 use crate::oauth::{refresh, sign_in};
 use crate::server::Server;
 
@@ -78,6 +78,37 @@ async fn old_sessions_go_in_steps_beside_live_ones() {
     server.clock.advance(DAY);
     let _server = server.restart_with(|_| {}).await;
     until_gone(&database, &["mapae_session"]).await;
+    database.close().await.unwrap();
+}
+
+/// As another node has what it is removing itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_locked_is_passed_over() {
+    if !is_postgres() {
+        return say("not run on SQLite, which locks no rows: what others have locked is passed over");
+    }
+    let server = Server::start().await;
+    server.sign_up("ann").await;
+    let database = Database::connect(url(server.directory())).await.unwrap();
+    sign_in(&server, "ann", "").await;
+    copy_sessions(&database, "over", ["created_at", "NULL"]).await;
+    server.clock.advance(2 * DAY);
+    // More than one transaction removes, at both ends and in the middle.
+    let locked = "mapae_session WHERE id LIKE 's%0over' OR id LIKE 's10%over' OR id LIKE 's12%over'";
+    let held = database.begin().await.unwrap();
+    let rows = held.execute_unprepared(&format!("SELECT id FROM {locked} FOR UPDATE")).await.unwrap().rows_affected();
+    assert!(rows > 1_000, "{rows}");
+
+    let began = Instant::now();
+    let server = server.restart_with(|_| {}).await;
+    until_gone(&database, &[&format!("mapae_session WHERE id LIKE 's%' AND id NOT IN (SELECT id FROM {locked})")])
+        .await;
+    // What waited for a lock would have been given up after five.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(count(&database, locked).await, i64::try_from(rows).unwrap());
+    held.rollback().await.unwrap();
+    let _server = server.restart_with(|_| {}).await;
+    until_gone(&database, &["mapae_session WHERE id LIKE 's%'"]).await;
     database.close().await.unwrap();
 }
 

@@ -17,8 +17,6 @@ pub(in crate::store) enum Turn<'a> {
     Names,
     /// Numbering revocations. Taken last, since what comes next can only be the end of the transaction.
     Revocations,
-    /// Removing what nobody needs any more.
-    Tidying,
     /// What concerns an account in another application's table, by its id.
     Account(&'a str),
 }
@@ -34,7 +32,6 @@ impl Turn<'_> {
             Self::Keys => [ONES, 2],
             Self::Names => [ONES, 3],
             Self::Revocations => [ONES, 4],
-            Self::Tidying => [ONES, 5],
             // Two accounts of one number wait for each other without need, which does no harm.
             Self::Account(id) => {
                 let hash = digest::digest(&digest::SHA256, id.as_bytes());
@@ -53,18 +50,6 @@ impl Engine {
             Self::Postgres => {
                 let statement = self.lock("SELECT pg_advisory_xact_lock($1, $2)", turn);
                 tx.execute_raw(statement).await.map(drop)
-            }
-        }
-    }
-
-    /// Takes this turn unless another transaction has it; whether it was taken.
-    pub(in crate::store) async fn try_turn<C: ConnectionTrait>(self, turn: Turn<'_>, tx: &C) -> Result<bool, DbErr> {
-        match self {
-            Self::Sqlite => Ok(true),
-            Self::Postgres => {
-                let statement = self.lock("SELECT pg_try_advisory_xact_lock($1, $2)", turn);
-                let row = tx.query_one_raw(statement).await?;
-                row.map_or(Ok(false), |row| row.try_get_by_index(0))
             }
         }
     }
