@@ -58,7 +58,8 @@ impl UserStore for Users {
     }
 
     async fn by_id(&self, id: &str) -> std::result::Result<Option<User>, BoxError> {
-        let Ok(id) = id.parse::<i64>() else { return Ok(None) };
+        // `07` is no id: each has one form.
+        let Some(id) = id.parse::<i64>().ok().filter(|number| number.to_string() == id) else { return Ok(None) };
         let mut db = self.0.get().await?;
         Ok(users::table.find(id).select(User::as_select()).first(&mut db).await.optional()?)
     }

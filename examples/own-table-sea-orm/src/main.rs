@@ -34,7 +34,8 @@ impl UserStore for Users {
     }
 
     async fn by_id(&self, id: &str) -> std::result::Result<Option<User>, DbErr> {
-        let Ok(id) = id.parse::<i64>() else { return Ok(None) };
+        // `07` is no id: each has one form.
+        let Some(id) = id.parse::<i64>().ok().filter(|number| number.to_string() == id) else { return Ok(None) };
         user::Entity::find_by_id(id).one(&self.0).await
     }
 }

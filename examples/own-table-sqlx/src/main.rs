@@ -38,7 +38,9 @@ impl UserStore for Users {
     }
 
     async fn by_id(&self, id: &str) -> sqlx::Result<Option<User>> {
-        sqlx::query_as("SELECT * FROM users WHERE id = ?").bind(id).fetch_optional(&self.0).await
+        // SQLite takes `07` for 7 too, but an id has one form.
+        let sql = "SELECT * FROM users WHERE id = ?1 AND CAST(id AS TEXT) = ?1";
+        sqlx::query_as(sql).bind(id).fetch_optional(&self.0).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! The example in its own process, without a network: how an application tests itself.
 
+use mapae::UserStore;
 use mapae::testing::conformance::{self, KnownUser, KnownUsers};
 use mapae::testing::{TestApp, races};
 use sqlx::sqlite::SqlitePoolOptions;
@@ -41,6 +42,16 @@ async fn whoever_is_gone_is_refused() {
     sqlx::query("DELETE FROM users").execute(&db).await.unwrap();
     let answer = john.get("/").await.expect(401);
     assert_eq!(answer.json()["detail"], "Could not validate credentials");
+}
+
+#[tokio::test]
+async fn an_id_has_one_form() {
+    let (_, db) = start().await;
+    let users = Users(db);
+    assert_eq!(users.by_id("1").await.unwrap().map(|user| user.id), Some(1));
+    for other in ["01", "+1", "1.0", " 1", "1 ", "1e0", "-1", "0x1", "", "99999999999999999999"] {
+        assert!(users.by_id(other).await.unwrap().is_none(), "{other:?}");
+    }
 }
 
 #[tokio::test]
