@@ -53,14 +53,11 @@ enum Part {
     Test,
     /// The tests of the library once more, on PostgreSQL
     Postgres,
-    /// The suites, and what nodes do at once, on PostgreSQL through PgBouncer
+    /// The same, through PgBouncer
     Pgbouncer,
     /// The previous release beside this commit on one database, once a release is tagged
     Upgrade,
 }
-
-/// The tests that show whether the way leads through a pooler; all of them pass that way, but it takes long.
-const THROUGH_POOLER: &[&str] = &["pooled::", "suites::", "nodes::", "races::", "caches::"];
 
 impl Part {
     fn name(self) -> &'static str {
@@ -99,9 +96,6 @@ impl Part {
                 tests.current_dir(process::root().join(LIBRARY)).env("MAPAE_TEST_ENGINE", "postgres");
                 let variables = cargo.get_envs().filter_map(|(name, value)| Some((name, value?)));
                 tests.envs(variables).args(arguments);
-                if self == Self::Pgbouncer && arguments.is_empty() {
-                    tests.args(THROUGH_POOLER);
-                }
                 return Ok(tests);
             }
             Self::Upgrade => cargo.args(["xtask", "upgrade"]),

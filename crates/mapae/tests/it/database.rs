@@ -1,6 +1,6 @@
 //! The database of a test: a file in a temporary directory, or, where `MAPAE_TEST_ENGINE=postgres`, one of its own on the
 //! server that `MAPAE_TEST_POSTGRES` names, to which nodes go by way of `MAPAE_TEST_POOLER` if that is set. `cargo xtask
-//! test` starts such a server and runs these tests on both, and some of them through PgBouncer.
+//! test` starts such a server and runs these tests on both, and once more through PgBouncer.
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -1,6 +1,6 @@
 //! PostgreSQL by way of a pooler in transaction mode, with a pool that is smaller than what nodes ask for: to the server
-//! that `MAPAE_TEST_POOLER` names, which `cargo xtask test` starts. The suites, and what nodes hear of each other; that
-//! everything else does not mind a pooler either is shown where these tests run with that variable set.
+//! that `MAPAE_TEST_POOLER` names, which `cargo xtask test` starts. The suites, and what nodes hear of each other, with the
+//! direct way to the server and without; every other test here runs with that variable set too, and with the direct way.
 
 use std::sync::Arc;
 use std::time::Duration;
