@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 use crate::commands::{Failure, sentence};
 use crate::config::{Config, read_secret, reason, weakness};
-use crate::data_dir::{key_path, private_file, read_key, to_key};
-use crate::start_lock::StartLock;
+use crate::data_dir::{find_key, key_path, private_file, read_key, to_key};
+use crate::start_lock::{self, StartLock};
 
 /// A key of 256 random bits, as text that needs no quoting anywhere.
 pub(crate) fn random_key(rng: &dyn Rng) -> SecretText {
@@ -31,14 +31,35 @@ fn new_path(config: &Config) -> PathBuf {
     key_path(config).with_extension("key.new")
 }
 
+/// The names that keys have in the data directory, and the lock of a start.
+pub(crate) fn names(config: &Config) -> [PathBuf; 3] {
+    [key_path(config), new_path(config), config.data_dir.join(start_lock::FILE)]
+}
+
 /// Whether a rotation has begun that did not come to its end.
 pub(crate) fn is_unsettled(config: &Config) -> bool {
     config.master_key.is_none() && new_path(config).exists()
 }
 
-/// The new key of a rotation that did not come to its end, which may be the right one by now.
-pub(crate) fn unsettled_key(config: &Config) -> Option<MasterKey> {
-    if is_unsettled(config) { read_key(&new_path(config)).ok().flatten() } else { None }
+/// A key that may be the database's.
+pub(crate) struct Candidate {
+    pub(crate) key: MasterKey,
+    /// Where it was read, unless it was given.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// The master key that is given or lies in the data directory, and the new one of a rotation that did not come to its end,
+/// which may be the right one by now.
+///
+/// # Errors
+/// A sentence, if there is a master key that cannot be used.
+pub(crate) fn candidates(config: &Config) -> Result<Vec<Candidate>, String> {
+    let file = config.master_key.is_none().then(|| key_path(config));
+    let known = find_key(config)?.map(|key| Candidate { key, file });
+    let is_unsettled = is_unsettled(config);
+    let new = is_unsettled.then(|| read_key(&new_path(config)).ok().flatten()).flatten();
+    let new = new.map(|key| Candidate { key, file: Some(new_path(config)) });
+    Ok([known, new].into_iter().flatten().collect())
 }
 
 /// Ends a rotation that was cut off: the key that the database was encrypted with last is `master.key` from now on.

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::config::{Config, reason};
 
 /// In the data directory.
-const FILE: &str = "start.lock";
+pub(crate) const FILE: &str = "start.lock";
 /// After the name of the database, which may be shared by several data directories.
-const SUFFIX: &str = "-lock";
+pub(crate) const SUFFIX: &str = "-lock";
 /// Between two looks at a lock that another start holds.
 const PAUSE: Duration = Duration::from_millis(10);
 /// A start that takes longer hangs.

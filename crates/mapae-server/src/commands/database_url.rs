@@ -1,5 +1,7 @@
 //! The URL of a database that is none of the settings, and that may hold a password.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use mapae::domain::SecretText;
@@ -9,7 +11,7 @@ use super::Failure;
 use crate::config::{Database, reason};
 
 /// The longest URL that is read from a file.
-const MAX_URL: usize = 4096;
+const MAX_URL: u64 = 4096;
 
 /// Others on this machine can read a command's arguments; `flag` is the one that keeps the URL from them.
 pub(super) fn warn_of_password(url: &str, flag: &str) {
@@ -24,9 +26,12 @@ pub(super) fn warn_of_password(url: &str, flag: &str) {
 
 /// The URL in a file.
 pub(super) fn from_file(path: &Path) -> Result<SecretText, Failure> {
-    let text = std::fs::read_to_string(path)
+    let mut text = String::new();
+    // One more shows that there is more; a device may have no end.
+    File::open(path)
+        .and_then(|file| file.take(MAX_URL + 1).read_to_string(&mut text))
         .map_err(|error| Failure::command(format!("{} cannot be read: {}.", path.display(), reason(&error))))?;
-    if text.len() > MAX_URL {
+    if text.len() as u64 > MAX_URL {
         return Err(Failure::command(format!("{} holds no URL of a database.", path.display())));
     }
     Ok(SecretText::new(text))

@@ -91,10 +91,13 @@ fn flags_again(given: &Given) -> String {
         (Origin::Flag(flag), Ok(value)) => Some((flag.clone(), value.shown()?)),
         _ => None,
     });
+    config.chain(settings).map(|(flag, value)| format!(" {flag} {}", shell_word(&value))).collect()
+}
+
+/// A text as one word of a shell.
+pub(crate) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:=+,@".contains(c);
-    let quote =
-        |text: String| if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) };
-    config.chain(settings).map(|(flag, value)| format!(" {flag} {}", quote(value))).collect()
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 impl Loaded {

@@ -125,6 +125,16 @@ const DAMAGES: &[Damage] = &[
             "the clock was wrong",
         ],
     ),
+    damage(
+        "mapae_user",
+        ADA,
+        [
+            "x10",
+            "id = 'x10', username = 'x10', username_canonical = 'x10', email = NULL, email_canonical = NULL, search = 'x10', created_at = '2095-01-01 00:00:00+00:00'",
+            "which has not come yet",
+            "run UPDATE mapae_user SET created_at = updated_at WHERE id = 'x10'",
+        ],
+    ),
     // The two of them are one name, though neither is stored as it.
     damage(
         "mapae_user",
@@ -209,6 +219,16 @@ const DAMAGES: &[Damage] = &[
             "id = 's9', token_hash = 'fourth', parent_id = (SELECT min(id) FROM mapae_session WHERE ended_at IS NOT NULL)",
             "which has ended, but it was not ended",
             "mapae token revoke s9",
+        ],
+    ),
+    damage(
+        "mapae_session",
+        "minted IS NOT NULL",
+        [
+            "s10",
+            "id = 's10', token_hash = 'fifth', parent_id = 'nothing'",
+            "it was made from nothing, which is gone, but it was not ended",
+            "mapae token revoke s10",
         ],
     ),
     damage("mapae_client", ANY, ["a b", "id = 'a b'", "the id is no client id", "mapae client add"]),
@@ -442,22 +462,6 @@ async fn what_cannot_be_asked_is_not_called_damaged() {
     let ended = home.run(&["db", "check"], &[]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
     assert!(ended.stderr.contains("locked") && !ended.stderr.contains("damaged"), "{ended:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_setting_that_is_missing_here_is_no_reason_for_another_password() {
-    let home = Home::migrated();
-    let pepper = [("MAPAE_PASSWORD_PEPPER", "a-pepper-of-thirty-two-bytes-or-more-for-a-test")];
-    let added = home.run_with_input(
-        &["user", "add", "ada", "--password-stdin"],
-        &[&crate::server::CHEAP[..], &pepper].concat(),
-        crate::server::PASSWORD,
-    );
-    assert_eq!(added.status, Some(0), "{added:?}");
-    let (_, rows) = found(&home.run(&["db", "check", "--json"], &[]));
-    let remedy = rows[0]["to_do"].as_str().expect("text");
-    assert!(rows.len() == 1 && remedy.contains("MAPAE_PASSWORD_PEPPER") && !remedy.contains("passwd"), "{rows:#?}");
-    assert_eq!(home.run(&["db", "check"], &pepper).status, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! `mapae db copy` between files; see `db_copy_postgres` for servers.
 
 use std::io::{BufRead, BufReader};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Statement};
@@ -12,17 +12,24 @@ use crate::server::Server;
 use crate::support::{Ended, Home, OTHER_KEY};
 
 /// The database of a server in its home.
-const SOURCE: &str = "sqlite:///mapae-data/mapae.db";
+pub(crate) const SOURCE: &str = "sqlite:///mapae-data/mapae.db";
 
-fn refused(ended: &Ended, status: i32, parts: &[&str]) {
+pub(crate) fn refused(ended: &Ended, status: i32, parts: &[&str]) {
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(status), ""), "{ended:?}");
     for part in parts {
         assert!(ended.stderr.contains(part), "{part:?} is not in {}", ended.stderr);
     }
 }
 
+/// The names in this home, but that of the data directory.
+pub(crate) fn beside(home: &Home) -> Vec<String> {
+    let entries = std::fs::read_dir(home.path()).expect("readable");
+    let names = entries.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"));
+    names.filter(|name| name != "mapae-data").collect()
+}
+
 /// Every table of both files, row by row, as SQLite itself compares them.
-async fn assert_same(home: &Home, one: &str, other: &str) {
+pub(crate) async fn assert_same(home: &Home, one: &str, other: &str) {
     let names = tables(home, one).await;
     assert_eq!(names, tables(home, other).await);
     let attach = format!("ATTACH '{}' AS other;", home.path().join(other).display());
@@ -86,7 +93,7 @@ async fn a_running_server_is_told_of() {
     let mut server = Server::start(&home, &[]);
     home.add_user(&["ada"]);
     let live = copy(&home, SOURCE, "sqlite:///new.db", &[]);
-    refused(&live, 1, &["A server is running on the source (process ", "stop it first", "--live"]);
+    refused(&live, 1, &["The source is open, most likely in a server (process ", "stop it first", "--live"]);
     assert!(!home.path().join("new.db").exists());
     let trial = copy(&home, SOURCE, "sqlite:///new.db", &["--live"]);
     assert!(trial.status == Some(0) && trial.stdout.contains("mapae_user "), "{trial:?}");
@@ -240,7 +247,7 @@ async fn a_target_that_holds_other_rows_is_noticed() {
     let trigger = "CREATE TRIGGER other AFTER INSERT ON mapae_user \
                    BEGIN UPDATE mapae_user SET full_name = 'Eve' WHERE id = new.id; END";
     sql(&target, trigger).await;
-    refused(&copy(&home, SOURCE, &url, &[]), 1, &["Mapae_user is not in the target as in the source"]);
+    refused(&copy(&home, SOURCE, &url, &[]), 1, &["The table mapae_user is not in the target as in the source"]);
     assert_eq!(column::<i64>(&target, "SELECT count(*) FROM mapae_user").await, [0]);
     sql(&target, "DROP TRIGGER other").await;
     assert!(copy(&home, SOURCE, &url, &[]).stdout.starts_with("Copied "));
@@ -269,19 +276,42 @@ async fn a_copy_that_is_killed_leaves_nothing_and_is_made_again() {
         std::thread::sleep(Duration::from_millis(150 * delay));
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
-        match tables(&home, "new.db").await.len() {
-            0 => cut += 1,
-            _ => {
-                whole += 1;
-                assert_same(&home, "mapae-data/mapae.db", "new.db").await;
-                std::fs::remove_file(home.path().join("new.db")).expect("removed");
-            }
+        if home.path().join("new.db").exists() {
+            whole += 1;
+            assert_same(&home, "mapae-data/mapae.db", "new.db").await;
+            std::fs::remove_file(home.path().join("new.db")).expect("removed");
+        } else {
+            cut += 1;
+        }
+        // What is left of it says by its name that it is no database.
+        for name in beside(&home) {
+            assert!(name.starts_with("new.db.") && name.contains(".part") || name == "new.db-lock", "{name} is left");
+            std::fs::remove_file(home.path().join(name)).expect("removed");
         }
     }
     assert!(cut > 1, "none was cut off in the middle: {cut} cut, {whole} whole");
     let again = copy(&home, SOURCE, "sqlite:///new.db", &[]);
     assert!(again.status == Some(0) && again.stdout.starts_with("Copied "), "{again:?}");
     assert_same(&home, "mapae-data/mapae.db", "new.db").await;
+}
+
+/// Whoever stops it by hand finds nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_interrupted_takes_everything_back() {
+    let home = Home::migrated();
+    home.add_user(&["ada"]);
+    crowd(&file_url(&home, "mapae-data/mapae.db"), 20_000).await;
+    for signal in ["-INT", "-TERM"] {
+        let mut child = home
+            .command(&["db", "copy", "--from", SOURCE, "--to", "sqlite:///new.db"], &[])
+            .spawn()
+            .expect("mapae runs");
+        wait_for_rows(&mut child);
+        let sent = Command::new("sh").args(["-c", &format!("kill {signal} {}", child.id())]).status();
+        assert!(sent.expect("sh runs").success());
+        assert_eq!(child.wait().expect("it ends").code(), Some(1), "{signal}");
+        assert_eq!(beside(&home), [""; 0], "{signal}");
+    }
 }
 
 /// Makes many accounts, each with a session.

@@ -25,6 +25,8 @@ async fn there_and_back_nothing_is_lost() {
     sql(&file_url(&home, "mapae-data/mapae.db"), fine).await;
     let there = copy(&home, SOURCE, &database.url, &["--json"]);
     assert_eq!(there.status, Some(0), "{there:?}");
+    let with_password = |text: &str| text.contains(" with its password");
+    assert_eq!(with_password(&there.stderr), database.url.contains(":hunter2@"), "{there:?}");
     assert!(!there.stdout.contains("hunter2") && !there.stderr.contains("hunter2"), "{there:?}");
     let sums = |ended: &Ended| -> Value {
         serde_json::from_str::<Value>(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"))["tables"].clone()
@@ -54,7 +56,7 @@ async fn there_and_back_nothing_is_lost() {
         let mut server = Server::start(&Home::new(), &variables);
         held.assert_valid(&server).await;
         let live = copy(&home, url, "sqlite:///live.db", &[]);
-        assert!(live.status == Some(1) && live.stderr.contains("A server is running on the source ("), "{live:?}");
+        assert!(live.status == Some(1) && live.stderr.contains("most likely in a server ("), "{live:?}");
         server.stop();
         let late = copy(&home, SOURCE, url, &[]);
         assert!(late.status == Some(1) && late.stderr.contains("is not this copy (mapae_audit has "), "{late:?}");

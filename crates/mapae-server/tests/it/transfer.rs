@@ -67,9 +67,10 @@ async fn people_of_another_program_sign_in_at_once() {
         json!({ "id": 42, "username": "ada", "password_hash": BCRYPT, "created_at": "2019-05-01T12:00:00+09:00" }),
         json!({ "id": "old|7", "username": "Bob@Example.com", "password_hash": django, "scopes": "me mapae:admin" }),
         json!({ "email": "cleo@example.com", "username": null, "password_hash": BCRYPT, "disabled": true }),
+        json!({ "id": 43, "username": "dan", "password_hash": BCRYPT, "created_at": "2095-01-01T00:00:00Z" }),
     ]);
     let imported = import(&home, &[], &rows);
-    assert_eq!((imported.status, imported.stdout), (Some(0), done(3, 0, 0)), "{}", imported.stderr);
+    assert_eq!((imported.status, imported.stdout), (Some(0), done(4, 0, 0)), "{}", imported.stderr);
 
     let (status, token) = server.sign_in("ada", "secret", "").await;
     assert_eq!(status, 200, "{token}");
@@ -81,11 +82,13 @@ async fn people_of_another_program_sign_in_at_once() {
     let exported = export(&home);
     let of = |id: &str| exported.iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("{exported:?}")).clone();
     assert_eq!(of("42")["created_at"], "2019-05-01T03:00:00Z");
+    assert!(of("43")["created_at"].as_str().expect("a time") < "2095", "it has not come yet");
+    assert_eq!(home.run(&["db", "check"], &[]).status, Some(0));
     assert!(of("42")["password_hash"].as_str().expect("a hash").starts_with("$argon2id$"), "renewed by signing in");
     assert_eq!((&of("old|7")["email"], &of("old|7")["username"]), (&json!("Bob@Example.com"), &Value::Null));
     // Without an id of its own, a row is known again by its names.
     let again = import(&home, &[], &rows);
-    assert_eq!((again.status, again.stdout), (Some(0), done(0, 3, 0)), "{}", again.stderr);
+    assert_eq!((again.status, again.stdout), (Some(0), done(0, 4, 0)), "{}", again.stderr);
     assert_eq!(export(&home), exported, "what changed meanwhile stays");
 }
 

@@ -32,7 +32,7 @@ pub struct ImportRow {
     pub scopes: Option<String>,
     /// The stored hash, in any accepted format.
     pub password_hash: HashText,
-    /// When the account was made there; now if it is not known.
+    /// When the account was made there; now if it is not known, or has not come yet.
     pub created_at: Option<DateTime<Utc>>,
 }
 
@@ -240,7 +240,8 @@ impl Service {
         // What the database keeps of a time.
         let created_at = row.created_at.and_then(|at| DateTime::from_timestamp_millis(at.timestamp_millis()));
         let user = NewUser { id, username, email, full_name, scopes };
-        let created_at = created_at.unwrap_or_else(|| self.now());
+        // A clock that was wrong elsewhere would make it look broken here.
+        let created_at = created_at.map_or_else(|| self.now(), |at| at.min(self.now()));
         let account = ImportedUser { user, hash: row.password_hash, disabled: row.disabled, created_at };
         Ok(Candidate { account, id_given })
     }

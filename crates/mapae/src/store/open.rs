@@ -104,7 +104,7 @@ async fn applied_migrations<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, O
     names(db, &query).await
 }
 
-async fn names<C: ConnectionTrait>(db: &C, query: &SelectStatement) -> Result<Vec<String>, OpenError> {
+pub(super) async fn names<C: ConnectionTrait>(db: &C, query: &SelectStatement) -> Result<Vec<String>, OpenError> {
     let rows = db.query_all(query).await?;
     rows.iter().map(|row| row.try_get("", "name").map_err(OpenError::from)).collect()
 }

@@ -90,7 +90,12 @@ pub fn without_password(url: &str) -> String {
         let _ = parsed.set_password(Some("…"));
     }
     if parsed.query_pairs().any(|(name, _)| name == "password") {
+        let others: Vec<_> = parsed.query_pairs().filter(|(name, _)| name != "password").collect();
+        let others: Vec<(String, String)> = others.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
         parsed.set_query(None);
+        if !others.is_empty() {
+            parsed.query_pairs_mut().extend_pairs(others);
+        }
     }
     parsed.to_string()
 }

@@ -3,7 +3,7 @@
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 
 use super::engine::Engine;
-use super::open::{engine_of, status};
+use super::open::{engine_of, names, status};
 use super::{DataKey, DatabaseOptions, OpenError, SchemaStatus, StoreError, data_keys};
 
 /// A database as of one moment, whatever others write to it meanwhile. It is never changed, and a file that cannot be
@@ -63,6 +63,17 @@ impl Snapshot {
     /// [`StoreError`] if the database cannot be asked; see [`StoreError::is_damage`].
     pub async fn check_integrity(&self) -> Result<Vec<String>, StoreError> {
         self.engine.check_integrity(&self.tx).await
+    }
+
+    /// The tables that are not Mapae's.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the database fails.
+    pub async fn other_tables(&self) -> Result<Vec<String>, OpenError> {
+        let mut names = names(&self.tx, &self.engine.table_names()).await?;
+        names.retain(|name| !name.starts_with("mapae_"));
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// How many connections other processes of ours have to it at present, as far as the engine tells; a file does not.

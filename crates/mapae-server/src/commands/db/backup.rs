@@ -1,28 +1,27 @@
 //! `mapae db backup`
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use base64_simd::URL_SAFE_NO_PAD;
-use mapae::domain::{Rng, SystemRng};
-use mapae::store::{OpenError, Store};
+use mapae::service::Service;
+use mapae::store::{DatabaseOptions, OpenError, Snapshot, Store};
 
+use super::draft::Draft;
+use super::names::{refuse_leftovers, refuse_taken};
+use super::no_password;
 use crate::cli::DbBackup;
 use crate::commands::{Failure, print, sentence};
-use crate::config::{Config, Database, reason};
+use crate::config::{Config, Database, reason, shell_word};
 use crate::data_dir::{self, DatabaseFile};
-use crate::service::{self, absolute};
+use crate::key_file;
+use crate::service::{self, absolute, sqlite_options};
 
 pub(super) async fn run(config: &Config, arguments: DbBackup) -> Result<(), Failure> {
     let path = arguments.path;
-    let Database::File(file) = &config.database else {
-        return Err(Failure::command(format!(
-            "The database is on a PostgreSQL server, which backs it up itself: pg_dump --format=custom --file={} '{}'. \
-             pg_dump asks for the password, or reads it from ~/.pgpass.",
-            path.display(),
-            without_password(&config.database)
-        )));
+    let file = match &config.database {
+        Database::File(file) => file,
+        Database::Server(options) => return Err(of_server(options, &path)),
     };
     if data_dir::database_file(config)? == DatabaseFile::New {
         return Err(service::no_database(config));
@@ -31,53 +30,62 @@ pub(super) async fn run(config: &Config, arguments: DbBackup) -> Result<(), Fail
     if fs::symlink_metadata(&path).is_ok() {
         return Err(fails(&path, &ErrorKind::AlreadyExists.into()));
     }
+    refuse_taken(&path, config, Some(file))?;
+    refuse_leftovers(&path)?;
     let draft = Draft::make(&path).map_err(|error| fails(&path, &error))?;
-    Store::back_up(service::sqlite_options(file), &absolute(&draft.0)).await.map_err(|error| match error {
+    Store::back_up(sqlite_options(file), &absolute(draft.path())).await.map_err(|error| match error {
         OpenError::Store(error) => Failure::command(format!("The backup {} failed: {error}.", path.display())),
         error => sentence(error),
     })?;
+    let key = which_key(config, draft.path()).await?;
     let bytes = draft.finish(&path).map_err(|error| fails(&path, &error))?;
-    let key = match config.master_key {
-        Some(_) => "the one that is given to the server".to_owned(),
-        None => absolute(&data_dir::key_path(config)).display().to_string(),
-    };
     print(&format!(
-        "Wrote {} ({bytes} bytes). The master key is not in it, and it is of no use without: back up {key} too, in another \
-         place.\n",
+        "Wrote {} ({bytes} bytes). The master key is not in it, and it is of no use without: {key}.\n",
         path.display()
     ))
 }
 
-/// The file while it is written. It has its name when it is whole and on disk, or never.
-struct Draft(PathBuf);
-
-impl Draft {
-    fn make(path: &Path) -> io::Result<Self> {
-        let mut number = [0; 9];
-        SystemRng.fill(&mut number);
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.part", URL_SAFE_NO_PAD.encode_to_string(number)));
-        let path = PathBuf::from(name);
-        data_dir::private_file(&path)?;
-        Ok(Self(path))
+/// What to do about the master key that this backup needs.
+async fn which_key(config: &Config, backup: &Path) -> Result<String, Failure> {
+    let known = key_file::candidates(config)?;
+    let shown = |key: &key_file::Candidate| match &key.file {
+        None => "the one that is given to the server".to_owned(),
+        Some(file) => absolute(file).display().to_string(),
+    };
+    let keep = |key: &str| format!("back up {key} too, in another place");
+    let Some(first) = known.first() else {
+        let wanted = absolute(&data_dir::key_path(config));
+        return Ok(format!("it is not at {} either, so find it", wanted.display()));
+    };
+    // Whatever cannot be told, such as of an older version's backup, leaves the one that is there.
+    let Ok(snapshot) = Snapshot::open(sqlite_options(backup)).await else { return Ok(keep(&shown(first))) };
+    let mut fits = None;
+    for key in &known {
+        match Service::is_master_key_of(&snapshot, &key.key).await {
+            Ok(Some(false)) => {}
+            Ok(Some(true) | None) | Err(_) => {
+                fits = Some(key);
+                break;
+            }
+        }
     }
-
-    /// Gives it its name, unless something else has it by now; its size.
-    fn finish(self, path: &Path) -> io::Result<u64> {
-        let file = File::open(&self.0)?;
-        file.sync_all()?;
-        fs::hard_link(&self.0, path)?;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory)?.sync_all()?;
-        Ok(file.metadata()?.len())
-    }
+    snapshot.close().await;
+    Ok(match fits {
+        Some(key) => keep(&shown(key)),
+        None => format!("{} is another, so find the one that this database was made with", shown(first)),
+    })
 }
 
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // One that stays says by its name that it is unfinished.
-        let _ = fs::remove_file(&self.0);
-    }
+/// The way to back up a server.
+fn of_server(options: &DatabaseOptions, path: &Path) -> Failure {
+    // A pooler would take the session away from `pg_dump`.
+    let url = no_password(options.direct_url.as_ref().unwrap_or(&options.url));
+    Failure::command(format!(
+        "The database is on a PostgreSQL server, which backs it up itself: pg_dump --format=custom --file={} '{}'. \
+         pg_dump asks for the password, or reads it from ~/.pgpass.",
+        shell_word(&path.display().to_string()),
+        url.replace('\'', "%27")
+    ))
 }
 
 fn fails(path: &Path, error: &io::Error) -> Failure {
@@ -87,10 +95,4 @@ fn fails(path: &Path, error: &io::Error) -> Failure {
         ErrorKind::NotFound => format!("The directory of {shown} does not exist."),
         _ => format!("The backup {shown} cannot be written: {}.", reason(error)),
     })
-}
-
-/// The URL as `pg_dump` takes it, without its password.
-fn without_password(database: &Database) -> String {
-    let shown = database.shown();
-    shown.replacen(":%E2%80%A6@", "@", 1)
 }

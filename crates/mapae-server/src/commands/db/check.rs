@@ -29,6 +29,7 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     let Found { problems, named, count } = found;
     let more = count - named.len();
     for RowFault { table, row, problem, remedy } in named {
+        let [row, problem, remedy] = [row, problem, remedy].map(|text| on_one_line(&text));
         print(&format!("{table} {row}: {problem}.\n    To do: {remedy}.\n"))?;
     }
     looked?;
@@ -46,6 +47,12 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
             "{count} rows are broken, of which the first {MOST_NAMED} are named: do as each says above, and check again."
         ))),
     }
+}
+
+/// Whoever wrote a broken row has no say in what a terminal does.
+fn on_one_line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 fn shown(fault: RowFault) -> Value {
@@ -124,8 +131,11 @@ async fn look_at(snapshot: &Snapshot, config: &Config, found: &mut Found) -> Res
 
 /// The master key of the database. Without keys in it, it was never started, and any fits.
 async fn fitting_key(snapshot: &Snapshot, config: &Config, found: &mut Found) -> Result<MasterKey, Failure> {
-    let key = data_dir::find_key(config)?.ok_or_else(|| data_dir::key_is_missing(config))?;
-    for key in [Some(key), key_file::unsettled_key(config)].into_iter().flatten() {
+    let known = key_file::candidates(config)?;
+    if known.is_empty() {
+        return Err(data_dir::key_is_missing(config).into());
+    }
+    for key in known.into_iter().map(|known| known.key) {
         match Service::is_master_key_of(snapshot, &key).await {
             Ok(Some(false)) => {}
             Ok(Some(true) | None) => return Ok(key),

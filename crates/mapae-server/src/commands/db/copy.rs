@@ -2,33 +2,44 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use mapae::domain::{MasterKey, SecretText};
+use mapae::domain::SecretText;
 use mapae::service::{Service, StartError};
 use mapae::store::{Copied, CopiedTable, CopyError, DatabaseOptions, Snapshot};
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 use serde_json::json;
 
+use super::draft::Draft;
+use super::names::{refuse_leftovers, refuse_taken};
+use super::no_password;
 use super::progress::Progress;
 use crate::cli::DbCopy;
 use crate::commands::database_url::{from_file, warn_of_password};
 use crate::commands::{Failure, print, print_json, print_note, sentence};
 use crate::config::{Config, Database, reason};
 use crate::data_dir;
+use crate::key_file::{self, Candidate};
+use crate::listener::StopSignals;
 use crate::service::{absolute, sqlite_options};
 use crate::start_lock::StartLock;
 
 /// Where SQLite locks a file that is open, past every byte of it (`SHARED_FIRST`, `SHARED_SIZE`).
 const OPEN: (u64, u64) = (0x4000_0002, 510);
+/// Tables of others that are named to people.
+const MOST_NAMED: usize = 10;
 
 pub(super) async fn run(config: &Config, arguments: DbCopy) -> Result<(), Failure> {
     let DbCopy { from, from_file, to, to_file, live, output } = arguments;
     let from = side("from", from, from_file.as_deref())?;
     let to = side("to", to, to_file.as_deref())?;
-    let key = find_key(config)?;
+    let keys = find_keys(config)?;
     check_source_file(&from)?;
     refuse_same_file(&from, &to)?;
+    if let Some(place) = to.file() {
+        refuse_taken(place, config, from.file())?;
+    }
     // No server starts on the source before the copy is whole, since the copy would lack what it writes.
     let _lock = match from.file().filter(|_| !live) {
         Some(file) => Some(StartLock::beside_database(file).await?),
@@ -36,12 +47,17 @@ pub(super) async fn run(config: &Config, arguments: DbCopy) -> Result<(), Failur
     };
     refuse_open_file(&from, live)?;
     let source = Snapshot::open_to_copy(options(&from)).await.map_err(sentence)?;
-    let copied = from_source(&source, &key, &to, live).await;
+    // Caught, so that what is unfinished is taken back.
+    let mut stop = StopSignals::catch()?;
+    let done = tokio::select! {
+        done = from_source(&source, &keys, &to, live) => done,
+        () = stop.next() => Err(Failure::command("The copy was cut off, and nothing of it is kept.")),
+    };
     source.close().await;
-    let copied = copied?;
+    let done = done?;
     // One that was just starting had let go of the lock, but had not opened the file yet.
     refuse_open_file(&from, live).map_err(|_| started_meanwhile())?;
-    report(copied, &from, &to, config, output.json)
+    report(&done, &from, &to, output.json)
 }
 
 /// One of the two databases.
@@ -64,14 +80,16 @@ fn options(database: &Database) -> DatabaseOptions {
     }
 }
 
-fn find_key(config: &Config) -> Result<MasterKey, Failure> {
-    data_dir::find_key(config)?.ok_or_else(|| {
-        Failure::command(format!(
+fn find_keys(config: &Config) -> Result<Vec<Candidate>, Failure> {
+    let keys = key_file::candidates(config)?;
+    if keys.is_empty() {
+        return Err(Failure::command(format!(
             "The master key of the source is not here, so it cannot be checked: give it as MAPAE_MASTER_KEY, in a file \
              that MAPAE_MASTER_KEY_FILE names, or as {}.",
             data_dir::key_path(config).display()
-        ))
-    })
+        )));
+    }
+    Ok(keys)
 }
 
 /// Refuses a file that is not there.
@@ -136,8 +154,8 @@ fn holder(lock: &Flock) -> String {
 
 fn in_use(who: &str) -> Failure {
     Failure::command(format!(
-        "A server is running on the source ({who}): stop it first, since what it writes from now on would not be in the \
-         copy. To copy all the same, as for a trial, add --live."
+        "The source is open, most likely in a server ({who}): stop it first, since what it writes from now on would not \
+         be in the copy. To copy all the same, as for a trial, add --live."
     ))
 }
 
@@ -148,70 +166,115 @@ fn started_meanwhile() -> Failure {
     )
 }
 
-async fn from_source(source: &Snapshot, key: &MasterKey, to: &Database, live: bool) -> Result<Copied, Failure> {
-    if Service::is_master_key_of(source, key).await.map_err(sentence)? == Some(false) {
-        return Err(sentence(StartError::WrongMasterKey));
-    }
+/// What was done.
+struct Done<'a> {
+    copied: Copied,
+    /// Tables of the source that are another program's.
+    others: Vec<String>,
+    /// The master key of both.
+    key: &'a Candidate,
+}
+
+async fn from_source<'a>(
+    source: &Snapshot,
+    keys: &'a [Candidate],
+    to: &Database,
+    live: bool,
+) -> Result<Done<'a>, Failure> {
+    let key = fitting(source, keys).await?;
     let connections = source.other_connections().await.map_err(sentence)?;
     if connections > 0 && !live {
         return Err(in_use(&format!("{connections} connections")));
     }
+    let others = source.other_tables().await.map_err(sentence)?;
     let target = Target::prepare(to).await?;
     let mut progress = Progress::new();
-    let copied = source.copy_to(options(to), &mut |step| progress.show(step)).await;
+    let copied = source.copy_to(target.options(to), &mut |step| progress.show(step)).await;
     progress.end();
     let copied = copied.map_err(sentence)?;
-    target.keep();
+    target.finish()?;
     if !live && source.other_connections().await.map_err(sentence)? > 0 {
         return Err(started_meanwhile());
     }
-    Ok(copied)
+    Ok(Done { copied, others, key })
 }
 
-/// The file of the target, if it is one. If it was made here, it is taken back unless it is kept.
+/// The key that the source was made with. Any fits one that holds none yet.
+async fn fitting<'a>(source: &Snapshot, keys: &'a [Candidate]) -> Result<&'a Candidate, Failure> {
+    for key in keys {
+        if Service::is_master_key_of(source, &key.key).await.map_err(sentence)? != Some(false) {
+            return Ok(key);
+        }
+    }
+    Err(sentence(StartError::WrongMasterKey))
+}
+
+/// Where the copy goes.
+#[derive(Default)]
 struct Target {
-    made: Option<PathBuf>,
+    /// The file while it is written, its place, and whether an empty file is there.
+    draft: Option<(Draft, PathBuf, bool)>,
     /// No server starts there meanwhile.
     _lock: Option<StartLock>,
 }
 
 impl Target {
     async fn prepare(to: &Database) -> Result<Self, Failure> {
-        let Some(path) = to.file() else { return Ok(Self { made: None, _lock: None }) };
+        let Some(path) = to.file() else { return Ok(Self::default()) };
         let shown = path.display();
-        if path.is_dir() {
-            return Err(Failure::command(format!("The target {shown} is a directory: name a file.")));
-        }
-        let lock = StartLock::beside_database(path).await?;
-        let made = match data_dir::private_file(path) {
-            Ok(_) => Some(path.to_owned()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
-            Err(error) => {
-                return Err(Failure::command(format!(
-                    "The target {shown} cannot be made: {}. Its directory must exist and this user must be able to write \
-                     it.",
-                    reason(&error)
-                )));
-            }
+        let cannot_be_made = |error: &io::Error| {
+            Failure::command(format!(
+                "The target {shown} cannot be made: {}. Its directory must exist and this user must be able to write it.",
+                reason(error)
+            ))
         };
-        Ok(Self { made, _lock: Some(lock) })
+        let there = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(Failure::command(format!("The target {shown} is a directory: name a file.")));
+            }
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(cannot_be_made(&error)),
+        };
+        let lock = Some(StartLock::beside_database(path).await?);
+        let (place, is_there) = match there {
+            // It has tables, which are written in one transaction.
+            Some(metadata) if metadata.len() > 0 => {
+                if metadata.permissions().mode() & 0o077 != 0 {
+                    tracing::warn!("the target {shown} can be read by other users of this machine: chmod 600 {shown}");
+                }
+                return Ok(Self { draft: None, _lock: lock });
+            }
+            Some(_) => (fs::canonicalize(path).map_err(|error| cannot_be_made(&error))?, true),
+            None => (path.to_owned(), false),
+        };
+        refuse_leftovers(&place)?;
+        let draft = Draft::make(&place).map_err(|error| cannot_be_made(&error))?;
+        Ok(Self { draft: Some((draft, place, is_there)), _lock: lock })
     }
 
-    fn keep(mut self) {
-        self.made = None;
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        if let Some(path) = &self.made {
-            // One that stays is empty, and does no harm.
-            let _ = fs::remove_file(path);
+    /// What is written to.
+    fn options(&self, to: &Database) -> DatabaseOptions {
+        match &self.draft {
+            Some((draft, ..)) => sqlite_options(draft.path()),
+            None => options(to),
         }
     }
+
+    /// The copy is whole.
+    fn finish(self) -> Result<(), Failure> {
+        let Some((draft, place, is_there)) = self.draft else { return Ok(()) };
+        let finished = if is_there { draft.replace(&place) } else { draft.finish(&place) };
+        let fails = |error: io::Error| {
+            let (shown, reason) = (place.display(), reason(&error));
+            Failure::command(format!("The target {shown} cannot be made, and nothing is kept: {reason}."))
+        };
+        finished.map(drop).map_err(fails)
+    }
 }
 
-fn report(copied: Copied, from: &Database, to: &Database, config: &Config, json: bool) -> Result<(), Failure> {
+fn report(done: &Done<'_>, from: &Database, to: &Database, json: bool) -> Result<(), Failure> {
+    let Done { copied, others, key } = done;
     let (is_new, tables) = match copied {
         Copied::Now(tables) => (true, tables),
         Copied::Before(tables) => (false, tables),
@@ -221,27 +284,40 @@ fn report(copied: Copied, from: &Database, to: &Database, config: &Config, json:
         let tables = tables
             .iter()
             .map(|table| json!({ "table": table.name, "rows": table.sum.rows, "checksum": checksum(table) }));
-        print_json(&json!({ "copied": is_new, "rows": rows, "tables": tables.collect::<Vec<_>>() }))?;
+        let tables = tables.collect::<Vec<_>>();
+        print_json(&json!({ "copied": is_new, "rows": rows, "tables": tables, "not_copied": others }))?;
     } else {
         let mut text = if is_new {
             format!("Copied {rows} rows from {} to {}. Both hold:\n", from.shown(), to.shown())
         } else {
             format!("There is nothing to do: {} holds every row of {} already:\n", to.shown(), from.shown())
         };
-        for table in &tables {
+        for table in tables {
             text.push_str(&format!("  {:<22}{:>10}  {}\n", table.name, table.sum.rows, &checksum(table)[..16]));
         }
         print(&text)?;
     }
+    if !others.is_empty() {
+        let more = match others.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        print_note(&format!(
+            "Not copied, since another program made them: {}{more}. What the server needs of them, such as accounts in a \
+             table of another program's, must be at the target before it starts there.\n",
+            others[..others.len().min(MOST_NAMED)].join(", ")
+        ));
+    }
+    let key = key.file.as_ref().map(|file| format!(" (MAPAE_MASTER_KEY_FILE={})", absolute(file).display()));
     print_note(&format!(
         "Start the server on it with the same master key{}: DATABASE_URL={}\n",
-        match config.master_key {
-            Some(_) => String::new(),
-            None => format!(" (MAPAE_MASTER_KEY_FILE={})", absolute(&data_dir::key_path(config)).display()),
-        },
+        key.unwrap_or_default(),
         match to {
             Database::File(path) => format!("sqlite:///{}", absolute(path).display()),
-            Database::Server(_) => to.shown(),
+            Database::Server(options) => {
+                let url = no_password(&options.url);
+                if url == options.url { url } else { format!("{url} with its password") }
+            }
         }
     ));
     Ok(())

@@ -3,9 +3,11 @@
 mod backup;
 mod check;
 mod copy;
+mod draft;
+mod names;
 mod progress;
 
-use mapae::store::Store;
+use mapae::store::{Store, without_password};
 
 use super::{Failure, print, sentence};
 use crate::cli::{DbCommand, DbMigrate};
@@ -28,4 +30,9 @@ pub(super) async fn run(config: &Config, command: DbCommand) -> Result<(), Failu
         DbCommand::Backup(arguments) => backup::run(config, arguments).await,
         DbCommand::Copy(arguments) => copy::run(config, arguments).await,
     }
+}
+
+/// The URL of a server for somebody who adds the password.
+fn no_password(url: &str) -> String {
+    without_password(url).replacen(":%E2%80%A6@", "@", 1)
 }

@@ -3,7 +3,7 @@
 use mapae_password::HashText;
 
 use super::pages::Pages;
-use super::{Check, Place};
+use super::{Check, Place, word};
 use crate::domain::{ClientType, KeyState, client_secret};
 use crate::store::StoreError;
 use crate::store::clients::to_client;
@@ -58,7 +58,7 @@ impl Check<'_> {
                     KeyState::Next | KeyState::Active | KeyState::Retiring => None,
                 };
                 if let Some(problem) = missing {
-                    self.fault(&at, problem, format!("take it away with `mapae key revoke {}`", at.row));
+                    self.fault(&at, problem, format!("take it away with `mapae key revoke {}`", word(at.row)));
                 }
                 // One that was never used here is another program's, and its end is told at its import.
                 let retired_at = key.retired_at.filter(|_| key.activated_at.is_some());
@@ -97,20 +97,20 @@ impl Check<'_> {
                     }
                 };
                 if let Some(problem) = problem {
-                    let remedy = match (setting, registered.client.client_type) {
-                        (Some(setting), _) => setting.to_owned(),
-                        (None, ClientType::Public) => at.update("secret_hash", "NULL"),
+                    match (setting, registered.client.client_type) {
+                        (Some(setting), _) => self.setting(&at, problem, setting),
+                        (None, ClientType::Public) => self.fault(&at, problem, at.update("secret_hash", "NULL")),
                         (None, ClientType::Confidential) => {
-                            format!("give it another secret with `mapae client rotate-secret {}`", at.row)
+                            let rotate = format!("`mapae client rotate-secret {}`", word(at.row));
+                            self.fault(&at, problem, format!("give it another secret with {rotate}"));
                         }
-                    };
-                    self.fault(&at, problem, remedy);
+                    }
                 }
                 let changed = [("its last change", Some(registered.client.updated_at))];
-                let harmless = "the clock was wrong then: nothing depends on it";
-                self.times(&at, registered.client.created_at, &changed, harmless);
+                self.times(&at, registered.client.created_at, &changed, &at.made_when_changed());
             }
         }
+        self.settings();
         Ok(())
     }
 }

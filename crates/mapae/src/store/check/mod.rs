@@ -8,6 +8,8 @@ mod rest;
 mod sessions;
 mod users;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use mapae_password::HashText;
 use sea_orm::DatabaseTransaction;
@@ -64,7 +66,7 @@ impl Snapshot {
         now: DateTime<Utc>,
         found: &mut (dyn FnMut(RowFault) + Send),
     ) -> Result<(), StoreError> {
-        let mut check = Check { db: &self.tx, now, judge, found };
+        let mut check = Check { db: &self.tx, now, judge, found, settings: BTreeMap::new() };
         check.data_keys().await?;
         check.signing_keys().await?;
         check.clients().await?;
@@ -85,6 +87,16 @@ struct Check<'a> {
     now: DateTime<Utc>,
     judge: &'a dyn Judge,
     found: &'a mut (dyn FnMut(RowFault) + Send),
+    /// By what they say: the first row of this table that each setting is to blame for, and how many others there are.
+    settings: BTreeMap<SettingFault, (String, usize)>,
+}
+
+/// What a setting is to blame for.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct SettingFault {
+    table: &'static str,
+    problem: String,
+    remedy: &'static str,
 }
 
 /// The row that is looked at.
@@ -100,6 +112,25 @@ impl Check<'_> {
         (self.found)(RowFault { table: at.table, row: at.row.to_owned(), problem, remedy });
     }
 
+    /// Remembers a row that is in order by itself, but not with the settings here. It may be so with every row.
+    fn setting(&mut self, at: &Place<'_>, problem: String, remedy: &'static str) {
+        let fault = SettingFault { table: at.table, problem, remedy };
+        let first = |(_, others): &mut (String, usize)| *others += 1;
+        self.settings.entry(fault).and_modify(first).or_insert_with(|| (at.row.to_owned(), 0));
+    }
+
+    /// Notes what [`Self::setting`] has remembered, once for all rows of the table.
+    fn settings(&mut self) {
+        for (SettingFault { table, problem, remedy }, (row, others)) in std::mem::take(&mut self.settings) {
+            let problem = match others {
+                0 => problem,
+                1 => format!("{problem}; so it is with 1 other row"),
+                _ => format!("{problem}; so it is with {others} other rows"),
+            };
+            (self.found)(RowFault { table, row, problem, remedy: remedy.to_owned() });
+        }
+    }
+
     /// Notes a row that cannot be read.
     fn corrupt(&mut self, at: &Place<'_>, error: StoreError, remedy: impl Into<String>) {
         let why = match error {
@@ -112,7 +143,8 @@ impl Check<'_> {
     /// Notes times that are in the wrong order, or have not come yet.
     fn times(&mut self, at: &Place<'_>, begun: DateTime<Utc>, later: &[(&str, Option<DateTime<Utc>>)], remedy: &str) {
         if begun > self.now + CLOCK_ERROR {
-            self.fault(at, format!("it is said to be made at {begun}, which has not come yet"), remedy);
+            // Everything else is before that.
+            return self.fault(at, format!("it is said to be made at {begun}, which has not come yet"), remedy);
         }
         for (what, time) in later {
             if let Some(time) = time.filter(|time| *time < begun - CLOCK_ERROR) {
@@ -123,6 +155,11 @@ impl Check<'_> {
 }
 
 impl Place<'_> {
+    /// How to put the time right at which the row was made.
+    fn made_when_changed(&self) -> String {
+        format!("the clock was wrong then, and nothing depends on it: {}", self.update("created_at", "updated_at"))
+    }
+
     /// How to remove the row.
     fn delete(&self) -> String {
         by_hand(&format!("DELETE FROM {} WHERE {} = {}", self.table, self.key, quoted(self.row)))
@@ -137,6 +174,13 @@ impl Place<'_> {
 /// A running server hears nothing of a change by hand, and goes on with what it remembers.
 fn by_hand(sql: &str) -> String {
     format!("stop every server, then run {sql}")
+}
+
+/// A text as one word of a shell.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c);
+    let needs_none = !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain);
+    if needs_none { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// A text in SQL.

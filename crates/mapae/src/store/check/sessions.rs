@@ -1,11 +1,12 @@
 //! Sessions, those of minted tokens among them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::pages::Pages;
-use super::{Check, Place};
+use super::{Check, Place, word};
 use crate::domain::Session;
 use crate::domain::session::FIRST_PARTY_CLIENT_ID;
 use crate::store::StoreError;
@@ -38,12 +39,12 @@ impl Check<'_> {
         let live: Vec<&Session> = sessions.iter().filter(|session| session.is_live(self.now)).collect();
         let accounts = self.accounts(&live).await?;
         let clients = self.client_ids(&live).await?;
-        let ended = self.ended_parents(&live).await?;
+        let parents = self.parents(&live).await?;
         for session in sessions {
             let at = Place { table: "mapae_session", key: "id", row: &session.id };
             let is_minted = session.delegation.is_some();
             let end = if is_minted { "mapae token revoke" } else { "mapae session end" };
-            let end = format!("end it with `{end} {}`", session.id);
+            let end = format!("end it with `{end} {}`", word(&session.id));
             let idle = session.refresh.map(|refresh| refresh.idle_expires_at);
             if session.ended.is_some() {
                 continue;
@@ -67,9 +68,13 @@ impl Check<'_> {
                     end.as_str(),
                 );
             }
-            if let Some(parent) = parent(session).filter(|parent| ended.contains(*parent)) {
-                self.fault(&at, format!("it was made from {parent}, which has ended, but it was not ended"), end);
-            }
+            let problem = match parent(session).map(|id| (id, parents.get(id))) {
+                None | Some((_, Some(false))) => continue,
+                Some((parent, Some(true))) => format!("it was made from {parent}, which has ended"),
+                // Whatever is removed in the course of things has outlived all that was made from it.
+                Some((parent, None)) => format!("it was made from {parent}, which is gone"),
+            };
+            self.fault(&at, format!("{problem}, but it was not ended"), end);
         }
         Ok(())
     }
@@ -91,14 +96,16 @@ impl Check<'_> {
         Ok(known.into_tuple::<String>().all(self.db).await?.into_iter().collect())
     }
 
-    async fn ended_parents(&self, sessions: &[&Session]) -> Result<HashSet<String>, StoreError> {
+    /// What these were made from, as far as it is there, and whether it has ended.
+    async fn parents(&self, sessions: &[&Session]) -> Result<HashMap<String, bool>, StoreError> {
         let ids: HashSet<&str> = sessions.iter().filter_map(|session| parent(session)).collect();
-        let ended = session::Entity::find()
+        let known = session::Entity::find()
             .select_only()
             .column(session::Column::Id)
-            .filter(session::Column::Id.is_in(ids))
-            .filter(session::Column::EndedAt.is_not_null());
-        Ok(ended.into_tuple::<String>().all(self.db).await?.into_iter().collect())
+            .column(session::Column::EndedAt)
+            .filter(session::Column::Id.is_in(ids));
+        let known = known.into_tuple::<(String, Option<DateTime<Utc>>)>().all(self.db).await?;
+        Ok(known.into_iter().map(|(id, ended_at)| (id, ended_at.is_some())).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use mapae_verify::Scopes;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::pages::Pages;
-use super::{Check, HashProblem, Place, quoted};
+use super::{Check, HashProblem, Place, quoted, word};
 use crate::domain::{EmailAddress, UserId, UserName};
 use crate::store::StoreError;
 use crate::store::entity::{shared_account, user};
@@ -15,8 +15,6 @@ use crate::store::users::search_text;
 
 /// Names in the wrong form that are remembered, to tell when two of them are the same.
 const MOST_REMEMBERED: usize = 10_000;
-const OUT_OF_ORDER: &str = "the clock was wrong then: nothing depends on it, and the next change of the account sets it \
-    right";
 
 /// A name and the form in which it is compared, as one row has them.
 struct Name<'a> {
@@ -38,6 +36,7 @@ impl Check<'_> {
                 self.user(&row, &mut wrong_names).await?;
             }
         }
+        self.settings();
         Ok(())
     }
 
@@ -52,9 +51,14 @@ impl Check<'_> {
         }
         let hash = HashText::new(row.password_hash.clone());
         if let Some(HashProblem { problem, setting }) = self.judge.hash_problem(&hash) {
-            let passwd = || format!("set another password with `mapae user passwd {}`", row.id);
-            let remedy = setting.map_or_else(passwd, str::to_owned);
-            self.fault(&at, format!("its password hash cannot be used: {problem}"), remedy);
+            let problem = format!("its password hash cannot be used: {problem}");
+            match setting {
+                Some(setting) => self.setting(&at, problem, setting),
+                None => {
+                    let remedy = format!("set another password with `mapae user passwd {}`", word(&row.id));
+                    self.fault(&at, problem, remedy);
+                }
+            }
         }
         let names = [
             Name {
@@ -86,7 +90,8 @@ impl Check<'_> {
             let remedy = format!("write its full name anew, with PATCH /admin/users/{}", row.id);
             self.fault(&at, "a search does not find it by its present names", remedy);
         }
-        self.times(&at, row.created_at, &[("its last change", Some(row.updated_at))], OUT_OF_ORDER);
+        let changed = [("its last change", Some(row.updated_at))];
+        self.times(&at, row.created_at, &changed, &at.made_when_changed());
         Ok(())
     }
 

@@ -50,7 +50,7 @@ pub enum CopyError {
         column: &'static str,
     },
     /// A table of the source cannot be read.
-    #[error("{table} of the source cannot be read: {source}; `mapae db check` there tells which row it is")]
+    #[error("the table {table} of the source cannot be read: {source}; {}", reading_again(source))]
     Read {
         /// The table.
         table: &'static str,
@@ -58,7 +58,9 @@ pub enum CopyError {
         source: StoreError,
     },
     /// The target cannot be written.
-    #[error("{table} cannot be written to the target, where nothing is kept: {source}; put that right, and copy again")]
+    #[error(
+        "the table {table} cannot be written to the target, where nothing is kept: {source}; put that right, and copy again"
+    )]
     Write {
         /// The table.
         table: &'static str,
@@ -66,12 +68,19 @@ pub enum CopyError {
         source: StoreError,
     },
     /// What was written is not what was read.
-    #[error("{table} is not in the target as in the source, so nothing is kept there: copy again")]
+    #[error("the table {table} is not in the target as in the source, so nothing is kept there: copy again")]
     Differs {
         /// The table.
         table: &'static str,
     },
     /// The target did not keep what was written.
-    #[error("the target did not confirm the copy: {0}; copy again, which tells whether it is there")]
+    #[error(
+        "the target did not confirm the copy: {0}; put that right, and copy again, which says so if it is there after all"
+    )]
     Commit(#[source] StoreError),
+}
+
+/// What helps against damage does not help against a connection that was cut.
+fn reading_again(error: &StoreError) -> &'static str {
+    if error.is_damage() { "`mapae db check` there tells which row it is" } else { "copy again" }
 }
