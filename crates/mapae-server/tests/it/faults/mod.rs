@@ -13,6 +13,7 @@ mod ledger;
 mod load;
 mod proxy;
 mod restored;
+mod restored_file;
 mod routes;
 
 use std::io::Write as _;
