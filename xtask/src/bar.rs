@@ -14,8 +14,11 @@ use crate::postgres::{self, Cluster, Durability};
 use crate::process::{self, Stopwatch, cargo, line};
 use crate::upgrade;
 
-/// The library, from the top of the repository.
+/// The library and the server, from the top of the repository.
 const LIBRARY: &str = "crates/mapae";
+pub(crate) const SERVER: &str = "crates/mapae-server";
+/// Where the server's tests of faults are, and nothing else is: test programs look for it anywhere in a name.
+pub(crate) const FAULTS: &str = "outages::";
 
 /// What the tests drive from outside: clients that are not ours, a browser, a proxy.
 const TOOLS: &[Tool] = &[
@@ -51,6 +54,8 @@ enum Part {
     Doc,
     /// cargo test, with the programs that the tests need and PostgreSQL
     Test,
+    /// Three nodes through every fault, one after the other: how soon all is well says little while other tests run
+    Faults,
     /// The tests of the library once more, on PostgreSQL
     Postgres,
     /// The same, through PgBouncer
@@ -67,6 +72,7 @@ impl Part {
             Self::Features => "features",
             Self::Doc => "doc",
             Self::Test => "test",
+            Self::Faults => "faults",
             Self::Postgres => "postgres",
             Self::Pgbouncer => "pgbouncer",
             Self::Upgrade => "upgrade",
@@ -74,9 +80,9 @@ impl Part {
     }
 
     /// `servers` are the variables by which tests find the servers that they need.
-    fn command(self, servers: &[(&str, String)], arguments: &[String]) -> Result<Command> {
+    fn command(self, servers: Vec<(&str, String)>, arguments: &[String]) -> Result<Command> {
         let mut cargo = cargo();
-        cargo.envs(servers.iter().map(|(name, value)| (name, value)));
+        cargo.envs(servers.clone());
         match self {
             Self::Fmt => cargo.args(["fmt", "--all", "--check"]),
             Self::Clippy => {
@@ -89,13 +95,20 @@ impl Part {
                 cargo.env("RUSTDOCFLAGS", "-D warnings");
                 cargo.args(["doc", "--workspace", "--no-deps", "--all-features"])
             }
-            Self::Test if arguments.is_empty() => cargo.args(["test", "--workspace", "--all-features"]),
+            Self::Test if arguments.is_empty() => {
+                cargo.args(["test", "--workspace", "--all-features", "--", "--skip", FAULTS])
+            }
             Self::Test => cargo.args(["test", "--workspace", "--all-features", "--"]).args(arguments),
+            Self::Faults => {
+                let mut tests = Command::new(tests_of(SERVER)?);
+                tests.current_dir(process::root().join(SERVER)).envs(servers);
+                tests.args([FAULTS, "--test-threads", "1"]).args(arguments);
+                return Ok(tests);
+            }
             Self::Postgres | Self::Pgbouncer => {
                 let mut tests = Command::new(tests_of(LIBRARY)?);
-                tests.current_dir(process::root().join(LIBRARY)).env("MAPAE_TEST_ENGINE", "postgres");
-                let variables = cargo.get_envs().filter_map(|(name, value)| Some((name, value?)));
-                tests.envs(variables).args(arguments);
+                tests.current_dir(process::root().join(LIBRARY)).envs(servers);
+                tests.env("MAPAE_TEST_ENGINE", "postgres").args(arguments);
                 return Ok(tests);
             }
             Self::Upgrade => cargo.args(["xtask", "upgrade"]),
@@ -105,7 +118,7 @@ impl Part {
 
     /// Whether it takes a PostgreSQL server.
     fn needs_postgres(self) -> bool {
-        matches!(self, Self::Test | Self::Postgres | Self::Pgbouncer)
+        matches!(self, Self::Test | Self::Faults | Self::Postgres | Self::Pgbouncer)
     }
 }
 
@@ -143,7 +156,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("note: without the part upgrade, since no release is tagged yet");
         parts.retain(|part| *part != Part::Upgrade);
     }
-    if parts.contains(&Part::Test) {
+    if parts.iter().any(|part| matches!(part, Part::Test | Part::Faults)) {
         setup()?;
     }
     let cluster = match parts.iter().any(|part| part.needs_postgres()) {
@@ -162,7 +175,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             _ => None,
         };
         servers.extend(pooler.iter().flat_map(Pooler::variables));
-        let mut command = part.command(&servers, &options.arguments)?;
+        let mut command = part.command(servers, &options.arguments)?;
         println!("==> {}/{} {name}: {}", number + 1, parts.len(), line(&command));
         let stopwatch = Stopwatch::start();
         process::run(&mut command).map_err(|error| {

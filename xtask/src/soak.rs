@@ -5,15 +5,11 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use crate::bar::tests_of;
+use crate::bar::{FAULTS, SERVER, tests_of};
 use crate::debian::{self, Tool};
 use crate::postgres::{Cluster, Durability};
 use crate::process::{self, Stopwatch, line};
 
-/// The server, from the top of the repository.
-const SERVER: &str = "crates/mapae-server";
-/// Where its tests of faults are.
-const FAULTS: &str = "faults::";
 /// What says how long a fault lasts.
 const SECONDS: &str = "MAPAE_FAULT_SECONDS";
 
