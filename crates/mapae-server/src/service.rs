@@ -29,7 +29,12 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 
 /// The database as the library names it.
 pub(crate) fn database(config: &Config) -> DatabaseOptions {
-    match &config.database {
+    options(&config.database)
+}
+
+/// Any database as the library names it.
+pub(crate) fn options(database: &Database) -> DatabaseOptions {
+    match database {
         Database::File(path) => sqlite_options(path),
         Database::Server(options) => (**options).clone(),
     }

@@ -2,19 +2,18 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mapae::domain::SecretText;
 use mapae::service::{Service, StartError};
-use mapae::store::{Copied, CopiedTable, CopyError, DatabaseOptions, Snapshot};
+use mapae::store::{Copied, CopiedTable, CopyError, Snapshot};
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 use serde_json::json;
 
-use super::draft::Draft;
-use super::names::{refuse_leftovers, refuse_taken};
+use super::names::refuse_taken;
 use super::no_password;
 use super::progress::Progress;
+use super::target::Target;
 use crate::cli::DbCopy;
 use crate::commands::database_url::{from_file, warn_of_password};
 use crate::commands::{Failure, print, print_json, print_note, sentence};
@@ -22,7 +21,7 @@ use crate::config::{Config, Database, reason};
 use crate::data_dir;
 use crate::key_file::{self, Candidate};
 use crate::listener::StopSignals;
-use crate::service::{absolute, sqlite_options};
+use crate::service::{absolute, options};
 use crate::start_lock::StartLock;
 
 /// Where SQLite locks a file that is open, past every byte of it (`SHARED_FIRST`, `SHARED_SIZE`).
@@ -71,13 +70,6 @@ fn side(which: &str, url: Option<String>, file: Option<&Path>) -> Result<Databas
         (None, None) => return Err(Failure::usage(&format!("Name a database with --{which}."))),
     };
     Database::parse(url.expose().trim()).map_err(|reason| Failure::usage(&format!("The URL of --{which} {reason}.")))
-}
-
-fn options(database: &Database) -> DatabaseOptions {
-    match database {
-        Database::File(path) => sqlite_options(path),
-        Database::Server(options) => (**options).clone(),
-    }
 }
 
 fn find_keys(config: &Config) -> Result<Vec<Candidate>, Failure> {
@@ -207,70 +199,6 @@ async fn fitting<'a>(source: &Snapshot, keys: &'a [Candidate]) -> Result<&'a Can
         }
     }
     Err(sentence(StartError::WrongMasterKey))
-}
-
-/// Where the copy goes.
-#[derive(Default)]
-struct Target {
-    /// The file while it is written, its place, and whether an empty file is there.
-    draft: Option<(Draft, PathBuf, bool)>,
-    /// No server starts there meanwhile.
-    _lock: Option<StartLock>,
-}
-
-impl Target {
-    async fn prepare(to: &Database) -> Result<Self, Failure> {
-        let Some(path) = to.file() else { return Ok(Self::default()) };
-        let shown = path.display();
-        let cannot_be_made = |error: &io::Error| {
-            Failure::command(format!(
-                "The target {shown} cannot be made: {}. Its directory must exist and this user must be able to write it.",
-                reason(error)
-            ))
-        };
-        let there = match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => {
-                return Err(Failure::command(format!("The target {shown} is a directory: name a file.")));
-            }
-            Ok(metadata) => Some(metadata),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(cannot_be_made(&error)),
-        };
-        let lock = Some(StartLock::beside_database(path).await?);
-        let (place, is_there) = match there {
-            // It has tables, which are written in one transaction.
-            Some(metadata) if metadata.len() > 0 => {
-                if metadata.permissions().mode() & 0o077 != 0 {
-                    tracing::warn!("the target {shown} can be read by other users of this machine: chmod 600 {shown}");
-                }
-                return Ok(Self { draft: None, _lock: lock });
-            }
-            Some(_) => (fs::canonicalize(path).map_err(|error| cannot_be_made(&error))?, true),
-            None => (path.to_owned(), false),
-        };
-        refuse_leftovers(&place)?;
-        let draft = Draft::make(&place).map_err(|error| cannot_be_made(&error))?;
-        Ok(Self { draft: Some((draft, place, is_there)), _lock: lock })
-    }
-
-    /// What is written to.
-    fn options(&self, to: &Database) -> DatabaseOptions {
-        match &self.draft {
-            Some((draft, ..)) => sqlite_options(draft.path()),
-            None => options(to),
-        }
-    }
-
-    /// The copy is whole.
-    fn finish(self) -> Result<(), Failure> {
-        let Some((draft, place, is_there)) = self.draft else { return Ok(()) };
-        let finished = if is_there { draft.replace(&place) } else { draft.finish(&place) };
-        let fails = |error: io::Error| {
-            let (shown, reason) = (place.display(), reason(&error));
-            Failure::command(format!("The target {shown} cannot be made, and nothing is kept: {reason}."))
-        };
-        finished.map(drop).map_err(fails)
-    }
 }
 
 fn report(done: &Done<'_>, from: &Database, to: &Database, json: bool) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ mod copy;
 mod draft;
 mod names;
 mod progress;
+mod target;
 
 use mapae::store::{Store, without_password};
 
