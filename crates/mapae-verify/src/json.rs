@@ -74,6 +74,7 @@ pub(crate) fn read_object<'de, V: Visitor<'de>>(
 }
 
 /// The names of members that were seen, to find one that comes twice.
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Names<'a> {
     seen: Vec<Cow<'a, str>>,
     most: usize,

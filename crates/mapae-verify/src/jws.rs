@@ -1,5 +1,7 @@
 //! Compact JWS (RFC 7515 §7.1): three segments, one signature.
 
+use memchr::{memchr, memrchr};
+
 use crate::base64::Buffer;
 use crate::{Header, KeySet, VerificationKey, VerifyError, base64};
 
@@ -20,9 +22,11 @@ pub(crate) struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     pub(crate) fn split(token: &'a str) -> Result<Self, VerifyError> {
-        let parts = token.rsplit_once('.').and_then(|(signed, signature)| {
-            let (header, payload) = signed.split_once('.')?;
-            Some(Self { header, payload, signature, signed })
+        // Signatures are long: the searches for a pattern would look at one byte after the other.
+        let parts = memrchr(b'.', token.as_bytes()).and_then(|end| {
+            let (signed, signature) = (token.get(..end)?, token.get(end + 1..)?);
+            let dot = memchr(b'.', signed.as_bytes())?;
+            Some(Self { header: signed.get(..dot)?, payload: signed.get(dot + 1..)?, signature, signed })
         });
         match parts {
             Some(parts) if parts.header.is_empty() || parts.signature.is_empty() => {

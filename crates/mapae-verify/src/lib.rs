@@ -50,6 +50,7 @@ mod claims;
 mod clock;
 mod der;
 mod error;
+mod flat;
 mod header;
 pub mod inspect;
 mod json;

@@ -25,6 +25,7 @@ pub(crate) fn millis_of(seconds: f64) -> Option<i64> {
 }
 
 /// The registered claims, each of the right type. Times are in milliseconds.
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Registered<'a> {
     pub(crate) iss: Option<Cow<'a, str>>,
     pub(crate) sub: Option<Cow<'a, str>>,
@@ -37,11 +38,12 @@ pub(crate) struct Registered<'a> {
     pub(crate) scope: Option<Cow<'a, str>>,
     pub(crate) sid: Option<Cow<'a, str>>,
     /// Read only where it is asked for: other issuers may have an `act` of another form.
-    act: Option<&'a RawValue>,
-    others: Names<'a>,
+    pub(crate) act: Option<&'a RawValue>,
+    pub(crate) others: Names<'a>,
 }
 
 /// The recipients in `aud`.
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Recipients<'a> {
     One(Cow<'a, str>),
     Many(Vec<Cow<'a, str>>),
@@ -66,6 +68,14 @@ impl<'a> Registered<'a> {
 
     /// As [`Self::read`], into what was [none](Self::none): it is too big to be handed around for nothing.
     pub(crate) fn fill(&mut self, payload: &'a str, fractional_times: bool) -> Result<(), VerifyError> {
+        if self.fill_flat(payload).is_some() {
+            return Ok(());
+        }
+        *self = Self::none();
+        self.fill_any(payload, fractional_times)
+    }
+
+    pub(crate) fn fill_any(&mut self, payload: &'a str, fractional_times: bool) -> Result<(), VerifyError> {
         let fault = Fault::default();
         let visitor = RegisteredVisitor { claims: self, fault: &fault, fractional_times };
         read_object(payload, &fault, visitor, NOT_AN_OBJECT)

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use memchr::memchr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest subject, in bytes (as OpenID Connect Core §2 has it for `sub`).
@@ -88,7 +89,7 @@ impl Subject {
     /// # Errors
     /// When it is neither a user's id nor a well-formed `kind:id`.
     pub fn parse(text: &str) -> Result<Self, SubjectError> {
-        let Some(colon) = text.bytes().position(|byte| byte == b':') else { return Self::user(text) };
+        let Some(colon) = memchr(b':', text.as_bytes()) else { return Self::user(text) };
         match (&text[..colon], &text[colon + 1..]) {
             (CLIENT, id) => Self::client(id),
             (kind, id) => Self::other(kind, id),

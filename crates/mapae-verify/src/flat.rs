@@ -1,0 +1,207 @@
+//! Claims as nearly every issuer writes them: one flat object of texts and whole numbers, without escapes and without
+//! spaces around them. For these the general reader takes as long as an HMAC. Everything else, also all that is wrong, is
+//! left to it.
+
+use memchr::memchr;
+
+use crate::registered::{LATEST, Recipients, Registered};
+
+/// More digits than the latest time has.
+const MAX_DIGITS: usize = 12;
+
+impl<'a> Registered<'a> {
+    /// Reads claims that are written so, into what was [none](Self::none). `None` says nothing about the claims but that
+    /// they are to be read otherwise, and part of them may be here by then.
+    pub(crate) fn fill_flat(&mut self, payload: &'a str) -> Option<()> {
+        // Then what is between two quotes is a text as it stands. A fold, since compilers look at many bytes at once in it.
+        let is_plain = payload.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'\\'));
+        let mut rest = Rest(payload).after(b'{').filter(|_| is_plain)?;
+        loop {
+            let name;
+            (name, rest) = rest.text()?;
+            rest = rest.after(b':')?;
+            if rest.begins_with(b'"') {
+                let text;
+                (text, rest) = rest.text()?;
+                self.add_text(name, text)?;
+            } else {
+                let number;
+                (number, rest) = rest.number()?;
+                self.add_number(name, number)?;
+            }
+            let Some(more) = rest.after(b',') else { break };
+            rest = more;
+        }
+        rest.after(b'}')?.0.is_empty().then_some(())
+    }
+
+    /// `None` if it is the second claim of this name, or such a claim is no text.
+    fn add_text(&mut self, name: &'a str, text: &'a str) -> Option<()> {
+        let slot = match name {
+            "iss" => &mut self.iss,
+            "sub" => &mut self.sub,
+            "jti" => &mut self.jti,
+            "client_id" => &mut self.client_id,
+            "scope" => &mut self.scope,
+            "sid" => &mut self.sid,
+            "aud" => return self.aud.replace(Recipients::One(text.into())).is_none().then_some(()),
+            "exp" | "iat" | "nbf" | "act" => return None,
+            _ => return self.others.add(name.into()).ok(),
+        };
+        slot.replace(text.into()).is_none().then_some(())
+    }
+
+    /// As [`Self::add_text`], for a number.
+    fn add_number(&mut self, name: &'a str, number: i64) -> Option<()> {
+        let slot = match name {
+            "exp" => &mut self.exp,
+            "iat" => &mut self.iat,
+            "nbf" => &mut self.nbf,
+            "iss" | "sub" | "jti" | "client_id" | "scope" | "sid" | "aud" | "act" => return None,
+            _ => return self.others.add(name.into()).ok(),
+        };
+        (number <= LATEST && slot.replace(number * 1000).is_none()).then_some(())
+    }
+}
+
+/// What is still to be read.
+#[derive(Clone, Copy)]
+struct Rest<'a>(&'a str);
+
+impl<'a> Rest<'a> {
+    fn begins_with(self, byte: u8) -> bool {
+        self.0.as_bytes().first() == Some(&byte)
+    }
+
+    /// What comes after this byte, if that comes next. It is one of ASCII.
+    fn after(self, byte: u8) -> Option<Self> {
+        if self.begins_with(byte) { self.0.get(1..).map(Rest) } else { None }
+    }
+
+    /// A text in quotes, and what comes after it.
+    fn text(self) -> Option<(&'a str, Self)> {
+        let Rest(text) = self.after(b'"')?;
+        let end = memchr(b'"', text.as_bytes())?;
+        Some((text.get(..end)?, Self(text.get(end + 1..)?)))
+    }
+
+    /// A whole number without a sign, as JSON writes it, and what comes after it.
+    fn number(self) -> Option<(i64, Self)> {
+        let digits = self.0.bytes().take(MAX_DIGITS).take_while(u8::is_ascii_digit);
+        let (length, number) =
+            digits.fold((0, 0), |(length, number), digit| (length + 1, 10 * number + i64::from(digit - b'0')));
+        let is_written_so = length > 0 && (length == 1 || !self.begins_with(b'0'));
+        Some((number, Self(self.0.get(length..)?))).filter(|_| is_written_so)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn flat(payload: &str) -> Option<Registered<'_>> {
+        let mut claims = Registered::none();
+        claims.fill_flat(payload).map(|()| claims)
+    }
+
+    /// What is read here is what the general reader makes of it, whatever it is told about fractions.
+    fn assert_alike(payload: &str) -> bool {
+        let Some(claims) = flat(payload) else { return false };
+        for fractional in [false, true] {
+            let mut general = Registered::none();
+            general.fill_any(payload, fractional).unwrap_or_else(|error| panic!("{error} of {payload}"));
+            assert_eq!(format!("{claims:?}"), format!("{general:?}"), "{payload}");
+        }
+        true
+    }
+
+    #[test]
+    fn usual_claims_are_read_here() {
+        for payload in [
+            r#"{"iss":"https://a.example","sub":"1","aud":"b","exp":1800000000,"iat":0,"jti":"é","client_id":"","scope":"a b"}"#,
+            r#"{"sub":"johndoe","exp":253402300799}"#,
+            r#"{"nbf":1,"sid":"s","exp":7,"x":0,"y":"}","z, ":"{","":999999999999}"#,
+        ] {
+            assert!(assert_alike(payload), "{payload}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_left_to_the_general_reader() {
+        for payload in [
+            "",
+            "{",
+            "{}",
+            "[]",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{,"a":1}"#,
+            r#"{"a":1}}"#,
+            r#"{"a":1} "#,
+            r#" {"a":1}"#,
+            r#"{"a": 1}"#,
+            r#"{"a":"b" }"#,
+            r#"{"a":"\u0061"}"#,
+            "{\"a\":\"\n\"}",
+            "{\"a\":\"b\"\n}",
+            r#"{"a":"b}"#,
+            r#"{"a:"b"}"#,
+            r#"{"a":01}"#,
+            r#"{"a":-1}"#,
+            r#"{"a":1.0}"#,
+            r#"{"a":1e3}"#,
+            r#"{"a":1234567890123}"#,
+            r#"{"a":true}"#,
+            r#"{"a":null}"#,
+            r#"{"a":{}}"#,
+            r#"{"a":[]}"#,
+            r#"{"a":1,"a":1}"#,
+            r#"{"sub":"a","sub":"a"}"#,
+            r#"{"aud":"a","aud":"a"}"#,
+            r#"{"exp":1,"exp":1}"#,
+            r#"{"exp":"1"}"#,
+            r#"{"exp":253402300800}"#,
+            r#"{"sub":1}"#,
+            r#"{"aud":1}"#,
+            r#"{"aud":["a"]}"#,
+            r#"{"act":"a"}"#,
+            r#"{"act":1}"#,
+            r#"{"a":1"b":1}"#,
+            r#"{"a":1:"b"}"#,
+        ] {
+            assert!(flat(payload).is_none(), "{payload}");
+        }
+        let many: Vec<String> = (0..300).map(|number| format!(r#""{number}":0"#)).collect();
+        assert!(flat(&format!("{{{}}}", many.join(","))).is_none(), "too many");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_here_is_read_alike(
+            members in proptest::collection::vec(
+                (
+                    prop_oneof![
+                        Just("iss"), Just("sub"), Just("aud"), Just("exp"), Just("iat"), Just("nbf"), Just("jti"),
+                        Just("client_id"), Just("scope"), Just("sid"), Just("act"), Just("x"), Just("é"), Just("")
+                    ],
+                    prop_oneof![
+                        "\"[ -~é]{0,4}\"", "[0-9]{1,13}", "[-0-9.eE]{1,4}", "\\PC{0,3}", "true|null|\\{\\}|\\[\"a\"\\]"
+                    ],
+                ),
+                0..5,
+            ),
+            noise in proptest::option::of((any::<prop::sample::Index>(), "[\"\\\\{}:, 0-9\\n\\t\u{0}a]")),
+        ) {
+            let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            let mut payload = format!("{{{}}}", members.join(","));
+            if let Some((at, noise)) = noise {
+                let places: Vec<usize> = payload.char_indices().map(|(place, _)| place).collect();
+                payload.insert_str(places[at.index(places.len())], &noise);
+            }
+            assert_alike(&payload);
+        }
+    }
+}
