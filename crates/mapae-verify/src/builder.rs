@@ -157,7 +157,8 @@ impl<C: DeserializeOwned + Send + Sync + 'static> VerifierBuilder<C> {
     }
 
     /// Remembers verified tokens in about so many bytes; 0, the default, remembers none. Repeated tokens then cost
-    /// no signature check; times, keys and revocation are checked all the same.
+    /// no signature check; times, keys and revocation are checked all the same. Tokens of a shared secret are remembered
+    /// from their second use on: checking an HMAC costs less than remembering a token that never comes again.
     pub const fn cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
         self

@@ -1,15 +1,21 @@
 //! Tokens that were verified before. A hit saves the signature and the parsing, nothing else.
 
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
-use moka::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, Weighter};
 
 use crate::verified::Entry;
 
 /// Bookkeeping of the cache itself for one entry, in bytes, roughly.
 const OVERHEAD: usize = 256;
+/// Tokens of about so many bytes of the cache are expected.
+const USUAL_WEIGHT: u64 = 1024;
+/// Most tokens that are known as used once.
+const MOST_ONCE: u64 = 1 << 16;
 
 /// What the cache of a verifier holds and did so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,52 +30,152 @@ pub struct CacheStats {
     pub bytes: u64,
 }
 
-type Token = Box<str>;
+/// A token that is looked for, hashed once for everything.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown<'t> {
+    text: &'t str,
+    hash: u64,
+}
+
+/// A token that is remembered.
+struct Token {
+    text: Box<str>,
+    hash: u64,
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Token {}
+
+impl Equivalent<Token> for Shown<'_> {
+    fn equivalent(&self, token: &Token) -> bool {
+        self.hash == token.hash && *self.text == *token.text
+    }
+}
+
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Hash for Shown<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+#[derive(Clone)]
+struct Weight {
+    /// Of any entry, its text aside.
+    fixed: usize,
+}
+
+impl<V> Weighter<Token, V> for Weight {
+    fn weight(&self, token: &Token, _: &V) -> u64 {
+        // The text of the token once as the key, and its claims about once more.
+        (2 * token.text.len() + self.fixed) as u64
+    }
+}
+
+type Entries<C> = Cache<Token, Arc<Entry<C>>, Weight, RandomState, DefaultLifecycle<Token, Arc<Entry<C>>>>;
 
 /// Verified tokens by their whole text, bounded in bytes.
 pub(crate) struct TokenCache<C> {
+    entries: Entries<C>,
     /// Hashing half a KiB is a good part of a hit, hence a faster hasher; it is keyed too, and only verified tokens
     /// come in.
-    entries: Cache<Token, Arc<Entry<C>>, RandomState>,
+    hasher: RandomState,
+    once: UsedOnce,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-impl<C: Send + Sync + 'static> TokenCache<C> {
+impl<C> TokenCache<C> {
     pub(crate) fn new(capacity: u64) -> Self {
-        let per_entry = size_of::<Entry<C>>() + size_of::<C>() + OVERHEAD;
-        let entries = Cache::builder()
-            .max_capacity(capacity)
-            // The text of the token once as the key, and its claims about once more.
-            .weigher(move |token: &Token, _| u32::try_from(2 * token.len() + per_entry).unwrap_or(u32::MAX))
-            .build_with_hasher(RandomState::default());
-        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        let weight = Weight { fixed: size_of::<Entry<C>>() + size_of::<C>() + OVERHEAD };
+        let expected = usize::try_from(capacity / USUAL_WEIGHT).unwrap_or(usize::MAX);
+        Self {
+            entries: Cache::with(expected, capacity, weight, RandomState::default(), DefaultLifecycle::default()),
+            hasher: RandomState::default(),
+            once: UsedOnce::new(capacity / USUAL_WEIGHT),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 
-    pub(crate) fn get(&self, token: &str) -> Option<Arc<Entry<C>>> {
-        self.entries.get(token)
+    pub(crate) fn shown<'t>(&self, text: &'t str) -> Shown<'t> {
+        Shown { text, hash: self.hasher.hash_one(text) }
     }
 
-    pub(crate) fn insert(&self, token: &str, entry: Arc<Entry<C>>) {
+    pub(crate) fn get(&self, token: Shown<'_>) -> Option<Arc<Entry<C>>> {
+        self.entries.get(&token)
+    }
+
+    /// Remembers a token that was verified. One that is verified almost as fast as it is remembered must have been used
+    /// before: where every request brings a new one, the memory would cost more than it saves.
+    pub(crate) fn insert(&self, token: Shown<'_>, is_cheap: bool, entry: &Arc<Entry<C>>) {
         self.misses.fetch_add(1, Ordering::Relaxed);
-        self.entries.insert(token.into(), entry);
+        if !is_cheap || self.once.was_noted(token.hash) {
+            self.entries.insert(Token { text: token.text.into(), hash: token.hash }, Arc::clone(entry));
+        }
     }
 
     pub(crate) fn count_hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn remove(&self, token: &str) {
-        self.entries.invalidate(token);
+    pub(crate) fn remove(&self, token: Shown<'_>) {
+        self.entries.remove(&token);
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
-        self.entries.run_pending_tasks();
         CacheStats {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
-            entries: self.entries.entry_count(),
-            bytes: self.entries.weighted_size(),
+            entries: self.entries.len() as u64,
+            bytes: self.entries.weight(),
         }
+    }
+}
+
+/// Which tokens were verified lately, by a part of their keyed hash; newer ones take the place of older ones. It decides
+/// what is worth remembering, never what is believed.
+struct UsedOnce(Box<[AtomicU32]>);
+
+impl UsedOnce {
+    fn new(tokens: u64) -> Self {
+        let slots = (2 * tokens.min(MOST_ONCE / 2)).next_power_of_two();
+        Self((0..slots).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    /// Notes a token; whether it was noted already.
+    fn was_noted(&self, hash: u64) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "other bits choose the slot than are kept in it")]
+        let (place, kept) = (hash as usize % self.0.len(), (hash >> 32) as u32);
+        self.0.get(place).is_some_and(|slot| slot.swap(kept, Ordering::Relaxed) == kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_noted_once_it_was_used() {
+        let once = UsedOnce::new(16);
+        let hash = |number: u64| RandomState::default().hash_one(number) | 1 << 32;
+        let (one, other) = (hash(1), hash(2));
+        assert!(!once.was_noted(one));
+        assert!(once.was_noted(one));
+        // In the same place.
+        let rival = (other & !31) | (one & 31);
+        assert!(!once.was_noted(rival) && !once.was_noted(one), "the newer one takes the place");
+        assert_eq!(UsedOnce::new(0).0.len(), 1);
+        assert_eq!(UsedOnce::new(u64::MAX).0.len() as u64, MOST_ONCE);
     }
 }

@@ -40,8 +40,8 @@ impl Policy {
     }
 
     /// The `kid` that decides, if it is not ignored.
-    pub(crate) fn kid<'h>(&self, header: &'h Header) -> Option<&'h str> {
-        header.kid.as_deref().filter(|_| !self.ignore_kid)
+    pub(crate) fn kid<'h>(&self, kid: Option<&'h str>) -> Option<&'h str> {
+        kid.filter(|_| !self.ignore_kid)
     }
 
     /// All checks of claims; `now` is in milliseconds.

@@ -3,13 +3,11 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
-
-use arc_swap::ArcSwapOption;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::policy::Times;
 use crate::registered::Registered;
-use crate::{Header, RegisteredView, VerificationKey};
+use crate::{RegisteredView, VerificationKey};
 
 /// A token that a [`Verifier`](crate::Verifier) believed; dereferences to its claims. Its times, its key and revocation
 /// can be [checked again](crate::Verifier::check_again) later, without its text and at little cost.
@@ -22,61 +20,74 @@ pub(crate) struct Entry<C> {
     pub(crate) times: Times,
     registered: OwnedRegistered,
     /// See [`VerifiedToken::note`].
-    note: ArcSwapOption<Note>,
+    note: RwLock<Option<Note>>,
 }
 
 type Note = Arc<dyn Any + Send + Sync>;
 
 /// What makes the claims believable.
 pub(crate) enum Proof {
-    /// A signature by this key.
-    Signature { header: Header, key: Arc<VerificationKey> },
+    /// A signature by this key; the `kid` is the token's.
+    Signature { kid: Option<Box<str>>, key: Arc<VerificationKey> },
     /// The application itself; the token that it saw was signed by this key.
     Application { kid: Option<Box<str>> },
 }
 
-/// What revocation looks at.
+/// What revocation looks at: `iss`, `sub`, `jti`, `client_id` and `sid`. They are in one text, one after the other, since
+/// allocating each of them is a good part of what a new token costs.
 struct OwnedRegistered {
-    iss: Option<Box<str>>,
-    sub: Option<Box<str>>,
-    jti: Option<Box<str>>,
-    client_id: Option<Box<str>>,
-    sid: Option<Box<str>>,
+    text: Box<str>,
+    ends: [Option<usize>; 5],
+}
+
+impl OwnedRegistered {
+    fn new(claims: [Option<&str>; 5]) -> Self {
+        let mut text = String::with_capacity(claims.iter().flatten().map(|claim| claim.len()).sum());
+        let ends = claims.map(|claim| {
+            text.push_str(claim?);
+            Some(text.len())
+        });
+        Self { text: text.into(), ends }
+    }
+
+    fn claims(&self) -> [Option<&str>; 5] {
+        let mut start = 0;
+        self.ends.map(|end| {
+            let claim = self.text.get(start..end?);
+            start = end?;
+            claim
+        })
+    }
 }
 
 impl<C> Entry<C> {
     pub(crate) fn new(
         claims: Arc<C>,
         key: Arc<VerificationKey>,
-        header: Header,
+        kid: Option<&str>,
         times: Times,
         registered: &Registered<'_>,
     ) -> Self {
-        let owned = |claim: &Option<std::borrow::Cow<'_, str>>| claim.as_deref().map(Into::into);
-        let registered = OwnedRegistered {
-            iss: owned(&registered.iss),
-            sub: owned(&registered.sub),
-            jti: owned(&registered.jti),
-            client_id: owned(&registered.client_id),
-            sid: owned(&registered.sid),
-        };
-        Self { claims, proof: Proof::Signature { header, key }, times, registered, note: ArcSwapOption::empty() }
+        let Registered { iss, sub, jti, client_id, sid, .. } = registered;
+        let registered = OwnedRegistered::new([iss, sub, jti, client_id, sid].map(Option::as_deref));
+        let proof = Proof::Signature { kid: kid.map(Into::into), key };
+        Self { claims, proof, times, registered, note: RwLock::default() }
     }
 
     pub(crate) fn view(&self) -> RegisteredView<'_> {
-        let registered = &self.registered;
+        let [iss, sub, jti, client_id, sid] = self.registered.claims();
         RegisteredView {
             kid: match &self.proof {
                 Proof::Signature { key, .. } => key.kid(),
                 Proof::Application { kid } => kid.as_deref(),
             },
-            iss: registered.iss.as_deref(),
-            sub: registered.sub.as_deref(),
+            iss,
+            sub,
             exp: self.times.exp.div_euclid(1000),
             iat: self.times.iat.map(|millis| millis.div_euclid(1000)),
-            jti: registered.jti.as_deref(),
-            client_id: registered.client_id.as_deref(),
-            sid: registered.sid.as_deref(),
+            jti,
+            client_id,
+            sid,
         }
     }
 }
@@ -85,34 +96,30 @@ impl<C> VerifiedToken<C> {
     /// Claims that the application vouches for, since it verified the token earlier: behind a single-use ticket, say.
     /// `registered` is what the token held, and the id of the key that had signed it; it ends as that token would.
     pub fn vouched(claims: Arc<C>, registered: &RegisteredView<'_>) -> Self {
-        let owned = |claim: Option<&str>| claim.map(Into::into);
+        let RegisteredView { iss, sub, jti, client_id, sid, .. } = *registered;
         let millis = |seconds: i64| seconds.saturating_mul(1000);
         Self(Arc::new(Entry {
             claims,
-            proof: Proof::Application { kid: owned(registered.kid) },
+            proof: Proof::Application { kid: registered.kid.map(Into::into) },
             times: Times { exp: millis(registered.exp), nbf: None, iat: registered.iat.map(millis) },
-            registered: OwnedRegistered {
-                iss: owned(registered.iss),
-                sub: owned(registered.sub),
-                jti: owned(registered.jti),
-                client_id: owned(registered.client_id),
-                sid: owned(registered.sid),
-            },
-            note: ArcSwapOption::empty(),
+            registered: OwnedRegistered::new([iss, sub, jti, client_id, sid]),
+            note: RwLock::default(),
         }))
     }
 
     /// Keeps what the application found out about the token, for as long as the token is remembered. Another note is
     /// forgotten. The verifier never looks at it: whether it still holds is the application's to know.
     pub fn set_note<T: Send + Sync + 'static>(&self, note: Arc<T>) {
-        self.0.note.store(Some(Arc::new(note)));
+        let former = self.0.note.write().unwrap_or_else(PoisonError::into_inner).replace(note);
+        // Not while the lock is held: nobody knows what its end does.
+        drop(former);
     }
 
     /// What was noted last, if it is of this type.
     #[must_use]
     pub fn note<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let note = self.0.note.load();
-        Arc::clone(note.as_deref()?).downcast().ok()
+        let note = self.0.note.read().unwrap_or_else(PoisonError::into_inner).clone();
+        note?.downcast().ok()
     }
 
     /// The claims.
@@ -155,5 +162,22 @@ impl<C> Clone for VerifiedToken<C> {
 impl<C: fmt::Debug> fmt::Debug for VerifiedToken<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("VerifiedToken").field(&self.0.claims).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_in_one_text_come_out_as_they_went_in() {
+        for claims in [
+            [None; 5],
+            [Some("a"), None, Some(""), Some("é"), None],
+            [None, Some("b"), Some("c"), None, Some("de")],
+            [Some(""), Some(""), None, None, Some("")],
+        ] {
+            assert_eq!(OwnedRegistered::new(claims).claims(), claims);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::base64::Buffer;
-use crate::cache::TokenCache;
+use crate::cache::{Shown, TokenCache};
 use crate::inspect::Expected;
 use crate::jws::Segments;
 use crate::known_headers::KnownHeaders;
@@ -100,8 +100,9 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         }
         let keys = self.keys.guard();
         let now = self.clock.now_millis();
-        if let Some(cache) = &self.cache
-            && let Some(entry) = cache.get(token)
+        let remembered = self.cache.as_ref().map(|cache| (cache, cache.shown(token)));
+        if let Some((cache, shown)) = remembered
+            && let Some(entry) = cache.get(shown)
         {
             return match self.check_entry(&entry, &keys, now) {
                 Ok(()) => {
@@ -111,16 +112,23 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
                 Err(reason) => {
                     // Kept while it may become valid again, or its key may come back.
                     if matches!(reason, VerifyError::Expired { .. }) {
-                        cache.remove(token);
+                        cache.remove(shown);
                     }
                     Err(reason)
                 }
             };
         }
-        self.verify_in_full(token, &keys, now, is_wanted)
+        self.verify_in_full(token, &keys, now, remembered, is_wanted)
     }
 
-    fn verify_in_full(&self, token: &str, keys: &KeySet, now: i64, is_wanted: bool) -> Result<Looked<C>, VerifyError> {
+    fn verify_in_full(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: i64,
+        remembered: Option<(&TokenCache<C>, Shown<'_>)>,
+        is_wanted: bool,
+    ) -> Result<Looked<C>, VerifyError> {
         let segments = Segments::split(token)?;
         let known = self.known_headers.get(segments.header);
         let read;
@@ -130,7 +138,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
             read = Header::decode(segments.header)?;
             &read
         };
-        let key = keys.signer(self.policy.kid(header), header.alg, |key| {
+        let key = keys.signer(self.policy.kid(header.kid.as_deref()), header.alg, |key| {
             if known.is_none() {
                 self.policy.check_type(header)?;
             }
@@ -148,11 +156,13 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         registered.fill(payload, self.policy.fractional_times)?;
         let times = self.policy.check(&registered, now)?;
         let claims = read_claims::<C>(payload, &registered)?;
-        self.check_revocation(&view(&registered, key, times))?;
-        let entry = (is_wanted || self.cache.is_some())
-            .then(|| Arc::new(Entry::new(Arc::clone(&claims), Arc::clone(key), header.clone(), times, &registered)));
-        if let (Some(cache), Some(entry)) = (&self.cache, &entry) {
-            cache.insert(token, Arc::clone(entry));
+        self.check_revocation(|| view(&registered, key, times))?;
+        let entry = (is_wanted || remembered.is_some()).then(|| {
+            let kid = header.kid.as_deref();
+            Arc::new(Entry::new(Arc::clone(&claims), Arc::clone(key), kid, times, &registered))
+        });
+        if let (Some((cache, shown)), Some(entry)) = (remembered, &entry) {
+            cache.insert(shown, key.algorithm().is_symmetric(), entry);
         }
         Ok((claims, entry))
     }
@@ -160,8 +170,8 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     /// What can have changed since the token was verified.
     fn check_entry(&self, entry: &Entry<C>, keys: &KeySet, now: i64) -> Result<(), VerifyError> {
         match &entry.proof {
-            Proof::Signature { header, key: signer } => {
-                keys.signer(self.policy.kid(header), header.alg, |key| {
+            Proof::Signature { kid, key: signer } => {
+                keys.signer(self.policy.kid(kid.as_deref()), signer.algorithm(), |key| {
                     let is_same = Arc::ptr_eq(key, signer) || key.same_key(signer);
                     if is_same { Ok(()) } else { Err(VerifyError::BadSignature) }
                 })?;
@@ -174,12 +184,12 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
             }
         }
         self.policy.check_times(entry.times, now)?;
-        self.check_revocation(&entry.view())
+        self.check_revocation(|| entry.view())
     }
 
-    fn check_revocation(&self, claims: &RegisteredView<'_>) -> Result<(), VerifyError> {
+    fn check_revocation<'a>(&self, claims: impl FnOnce() -> RegisteredView<'a>) -> Result<(), VerifyError> {
         match &self.revocations {
-            Some(revocations) if revocations.is_revoked(claims) => Err(VerifyError::Revoked),
+            Some(revocations) if revocations.is_revoked(&claims()) => Err(VerifyError::Revoked),
             Some(_) | None => Ok(()),
         }
     }

@@ -98,6 +98,26 @@ fn a_hit_is_the_same_claims_without_another_check() {
     assert_eq!(uncached.cache_stats(), mapae_verify::CacheStats::default());
 }
 
+/// An HMAC costs less than remembering does, so that has to be worth it.
+#[test]
+fn a_token_of_a_shared_secret_is_remembered_from_its_second_use_on() {
+    let key = key(Algorithm::HS256);
+    let verifier = builder(set(&[key])).cache_bytes(MEBIBYTE).build();
+    for number in 0..500 {
+        let token = key.sign("at+jwt", &claims_with(&json!({ "jti": number.to_string() }))).unwrap();
+        verifier.verify(&token).unwrap();
+    }
+    let stats = verifier.cache_stats();
+    assert_eq!((stats.hits, stats.misses, stats.entries), (0, 500, 0), "each was used once");
+    let token = key.sign("at+jwt", &claims()).unwrap();
+    let looks: Vec<_> = (0..4).map(|_| verifier.verify(&token).unwrap()).collect();
+    assert!(!Arc::ptr_eq(&looks[0], &looks[1]) && Arc::ptr_eq(&looks[1], &looks[2]));
+    let stats = verifier.cache_stats();
+    assert_eq!((stats.hits, stats.misses, stats.entries), (2, 502, 1));
+    assert!((0..4).all(|_| verifier.verify(&format!("{token}A")).is_err()));
+    assert_eq!(verifier.cache_stats().entries, 1, "however often it comes");
+}
+
 #[test]
 fn expiry_is_checked_on_every_hit() {
     let setup = warm();
@@ -125,7 +145,8 @@ fn nbf_is_checked_on_every_hit() {
     let key = key(Algorithm::HS256);
     let verifier = builder(set(&[key])).leeway(0).clock(clock.clone()).cache_bytes(MEBIBYTE).build();
     let token = key.sign("at+jwt", &claims_with(&json!({ "nbf": NOW, "iat": NOW - 100 }))).unwrap();
-    assert!(verifier.verify(&token).is_ok());
+    assert!(verifier.verify(&token).is_ok() && verifier.verify(&token).is_ok());
+    assert_eq!(verifier.cache_stats().entries, 1);
     clock.advance(-1);
     assert_eq!(verifier.verify(&token), Err(VerifyError::NotYetValid { wait: 1 }));
 }
@@ -163,7 +184,8 @@ fn a_replaced_secret_takes_its_tokens_with_it() {
     let new = mapae_verify::SigningKey::hmac(None, Algorithm::HS256, &[2; 32]).unwrap();
     let verifier = builder(set(&[&old])).cache_bytes(MEBIBYTE).build();
     let token = old.sign("at+jwt", &claims()).unwrap();
-    assert!(verifier.verify(&token).is_ok());
+    assert!(verifier.verify(&token).is_ok() && verifier.verify(&token).is_ok());
+    assert_eq!(verifier.cache_stats().entries, 1);
     verifier.keys().store(set(&[&new]));
     assert_eq!(verifier.verify(&token), Err(VerifyError::BadSignature));
     // Secrets without ids follow each other: with both there, the token is good, remembered or not.
@@ -237,6 +259,7 @@ fn size_is_bounded() {
     let verifier: Verifier<Claims> = builder(set(&[key])).cache_bytes(capacity).build();
     for i in 0..2000 {
         let token = key.sign("at+jwt", &claims_with(&json!({ "jti": i.to_string() }))).unwrap();
+        verifier.verify(&token).unwrap();
         verifier.verify(&token).unwrap();
     }
     let stats = verifier.cache_stats();

@@ -179,7 +179,9 @@ proptest! {
         let good = now < exp * 1000 + slack
             && [nbf, iat].into_iter().flatten().all(|start| now >= start * 1000 - slack);
         prop_assert_eq!(verifier.verify(&token).is_ok(), good);
+        prop_assert_eq!(verifier.verify(&token).is_ok(), good);
         prop_assert_eq!(verifier.verify(&token).is_ok(), good, "and from the cache");
+        prop_assert_eq!(verifier.cache_stats().hits, u64::from(good));
     }
 
     #[test]
@@ -267,6 +269,8 @@ fn any_change_of_a_character_is_refused() {
             .cache_bytes(1 << 20)
             .build();
         let good = key.sign("at+jwt", &claims()).unwrap();
+        // Twice: it is to be remembered.
+        verifier.verify(&good).unwrap();
         verifier.verify(&good).unwrap();
         let mut tried = 0;
         let mut refused = |text: Vec<u8>| {
