@@ -139,10 +139,13 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, BearerError> {
     if values.next().is_some() {
         return Err(BearerError::InvalidRequest);
     }
-    // As `to_str`, which looks at one byte after the other; a header holds no control characters.
-    let text = str::from_utf8(header.as_bytes()).ok().filter(|text| text.is_ascii());
+    // As `to_str`, which looks at one byte after the other, as `is_ascii` does at a few; a header holds no control
+    // characters.
+    let is_ascii = header.as_bytes().iter().fold(0, |all, byte| all | byte) < 0x80;
+    let text = str::from_utf8(header.as_bytes()).ok().filter(|_| is_ascii);
     let text = text.ok_or(BearerError::NotAuthenticated)?;
-    match text.split_once(' ') {
+    let space = text.bytes().position(|byte| byte == b' ');
+    match space.and_then(|space| text.split_at_checked(space)) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ')),
         _ if text.eq_ignore_ascii_case("bearer") => Ok(""),
         _ => Err(BearerError::NotAuthenticated),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use mapae_verify::{Claims, ScopeSet, VerifiedToken, VerifyError};
 
 use super::accounts::ChangeError;
-use super::bearer::Grounds;
 use super::directory::AnyRow;
+use super::grounds::Grounds;
 use super::{Bearer, Service};
 use crate::domain::{Session, Source, User, UserId};
 use crate::store::{StoreError, Tx};
@@ -27,7 +27,7 @@ pub struct Principal {
     pub(super) row: Option<AnyRow>,
     /// The token itself, for checking it again.
     pub(super) token: VerifiedToken<Claims>,
-    /// What was known of the token before.
+    /// What is known of the session, where that may be kept.
     pub(super) noted: Option<Arc<Grounds>>,
 }
 

@@ -1,15 +1,14 @@
 //! Whoever a bearer token speaks for: a person, a thing, or a client. Most routes want a person
 //! ([`authenticate`](super::Service::authenticate)); those that judge tokens for others take any.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use mapae_verify::{Claims, ScopeSet, Scopes, SubjectKind, VerifiedToken};
 use uuid::Uuid;
 
 use super::directory::{Account, Directory};
+use super::grounds::Grounds;
 use super::{AuthenticateError, Principal, Service};
 use crate::domain::audit::Actor;
 use crate::domain::personal_token;
@@ -79,40 +78,6 @@ impl Bearer {
     }
 }
 
-/// What a token stands on, noted with the token. It holds until this process sees any change at all, whatever it is of;
-/// only the time goes on meanwhile.
-pub(super) struct Grounds {
-    /// Of before it was looked for.
-    epoch: u64,
-    session: Arc<Session>,
-    user: Arc<User>,
-    /// See [`Principal::shown`].
-    shown: OnceLock<Bytes>,
-}
-
-/// The account is personal data, which does not belong into logs.
-impl fmt::Debug for Grounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grounds").field("epoch", &self.epoch).finish_non_exhaustive()
-    }
-}
-
-impl Principal {
-    /// The account as `show` writes it, which is done once for as long as nothing changes. There is one form for this.
-    pub(crate) fn shown<E>(&self, show: impl FnOnce(&Arc<User>) -> Result<Bytes, E>) -> Result<Bytes, E> {
-        let kept = self.noted.as_deref().map(|noted| &noted.shown);
-        if let Some(shown) = kept.and_then(OnceLock::get) {
-            return Ok(shown.clone());
-        }
-        let shown = show(&self.user)?;
-        if let Some(kept) = kept {
-            // Another request may have been first, with the same.
-            let _ = kept.set(shown.clone());
-        }
-        Ok(shown)
-    }
-}
-
 impl Service {
     /// Checks a token of a person, a thing or a client.
     ///
@@ -152,7 +117,7 @@ impl Service {
                 let (session, Account { user: grantor, .. }, _) = self.grounds(&token).await?;
                 Ok(Bearer::Thing(Thing { grantor, session, claims, token }))
             }
-            SubjectKind::Client(_) => self.still_bears(claims).await,
+            SubjectKind::Client(_) => Box::pin(self.still_bears(claims)).await,
         }
     }
 
@@ -162,28 +127,39 @@ impl Service {
         token: &VerifiedToken<Claims>,
     ) -> Result<(Arc<Session>, Account, Option<Arc<Grounds>>), AuthenticateError> {
         let epoch = self.store().seen_epoch();
-        if let Some(noted) = token.note::<Grounds>().filter(|noted| epoch == Some(noted.epoch)) {
-            return if noted.session.is_live(self.now()) {
-                let account = Account { user: Arc::clone(&noted.user), row: None };
-                Ok((Arc::clone(&noted.session), account, Some(noted)))
-            } else {
-                Err(AuthenticateError::Ended)
-            };
+        // Nothing is known while changes can't be seen; and rows of the application's own table may change without a word.
+        let epoch = epoch.filter(|_| matches!(self.directory(), Directory::Own));
+        let noted = token.note::<Grounds>().filter(|noted| epoch == Some(noted.epoch));
+        let is_new = noted.is_none();
+        let claims = token.claims();
+        let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
+        // What is known of the session serves its other tokens too, but for what differs between them.
+        if let Some(known) = noted.or_else(|| self.0.grounds.get(sid, epoch?)) {
+            let counts = !is_new
+                || (known.session.speaks_for(&claims.sub) && !self.store().is_token_revoked(&claims.jti).await?);
+            if !counts || !known.session.is_live(self.now()) {
+                return Err(AuthenticateError::Ended);
+            }
+            if is_new {
+                token.set_note(Arc::clone(&known));
+            }
+            let account = Account { user: Arc::clone(&known.user), row: None };
+            return Ok((Arc::clone(&known.session), account, Some(known)));
         }
-        let (session, account) = self.look_for_grounds(token.claims()).await?;
-        // Rows of the application's own table may change without a word.
-        if let (Some(epoch), Directory::Own) = (epoch, self.directory()) {
-            let (session, user) = (Arc::clone(&session), Arc::clone(&account.user));
-            token.set_note(Arc::new(Grounds { epoch, session, user, shown: OnceLock::new() }));
+        // In a box: what is seldom done is not to make the future of every request bigger.
+        let (session, account) = Box::pin(self.look_for_grounds(claims, sid)).await?;
+        let known = epoch.map(|epoch| Arc::new(Grounds::new(epoch, Arc::clone(&session), Arc::clone(&account.user))));
+        if let Some(known) = &known {
+            self.0.grounds.insert(known);
+            token.set_note(Arc::clone(known));
         }
-        Ok((session, account, None))
+        Ok((session, account, known))
     }
 
-    async fn look_for_grounds(&self, claims: &Claims) -> Result<(Arc<Session>, Account), AuthenticateError> {
+    async fn look_for_grounds(&self, claims: &Claims, sid: &str) -> Result<(Arc<Session>, Account), AuthenticateError> {
         if self.store().is_token_revoked(&claims.jti).await? {
             return Err(AuthenticateError::Ended);
         }
-        let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
         let session = self.store().cached_session(sid).await?.ok_or(AuthenticateError::Ended)?;
         if !session.is_live(self.now()) || !session.speaks_for(&claims.sub) {
             return Err(AuthenticateError::Ended);

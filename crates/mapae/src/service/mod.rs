@@ -15,6 +15,7 @@ mod directory;
 mod doctor;
 mod feed;
 mod grants;
+mod grounds;
 mod handle;
 mod hash_pool;
 pub mod hooks;
@@ -101,6 +102,8 @@ struct Inner {
     blocked_origins: Noted,
     feed: feed::FeedCache,
     waiting: audit::Waiting,
+    /// What is known of sessions.
+    grounds: grounds::KnownGrounds,
 }
 
 impl std::fmt::Debug for Service {
@@ -233,6 +236,7 @@ impl Service {
             blocked_origins,
             feed: feed::FeedCache::default(),
             waiting: audit::Waiting::default(),
+            grounds: grounds::KnownGrounds::default(),
         })))
     }
 

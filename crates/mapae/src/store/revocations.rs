@@ -118,7 +118,8 @@ impl Store {
         if self.sees_changes() {
             return Ok(self.0.cache.is_token_revoked(jti));
         }
-        token(jti, &self.0.read).await
+        // In a box: what is hardly ever done is not to make the future of every request bigger.
+        Box::pin(token(jti, &self.0.read)).await
     }
 
     /// Reads into memory which tokens are revoked, by way of `db`.
