@@ -27,7 +27,7 @@ pub(crate) fn rows(plan: &Plan) -> Result<Vec<Row>> {
 
     let (mut idle, mut flooded, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     let mut sign_ins = 0;
-    let base = proc::resident(server.process.id())?;
+    let base = proc::idle(server.process.id())?;
     for round in 0..rounds {
         idle.push(probe(plan, &server, "/users/me", 0, seconds)?.p99_ms);
         let measured = probe(plan, &server, "/users/me", FLOOD, seconds)?;
@@ -58,7 +58,7 @@ pub(crate) fn rows(plan: &Plan) -> Result<Vec<Row>> {
         Row::new(
             "flood-memory",
             "peak memory in that flood",
-            "memory before + cores that hash × 64 MiB",
+            "memory when idle + cores that hash × 64 MiB",
             Unit::Mebibytes,
             Wanted::Ratio(1.1),
         )

@@ -1,14 +1,21 @@
 //! What the kernel counts of a process (proc(5)).
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
+
+/// How long a server has done nothing when its memory is read. The pool that hashes keeps its own for less, also that of
+/// the hash by which the server learns at its start how long one takes.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// User and system time that a process has used, in seconds; the kernel counts it in hundredths of a second.
 pub(crate) fn cpu_seconds(process: u32) -> Result<f64> {
     Ok(parse_cpu_seconds(&read(process, "stat")?))
 }
 
-/// The memory of a process now, in MiB.
-pub(crate) fn resident(process: u32) -> Result<f64> {
+/// The memory of a server that is left alone, in MiB.
+pub(crate) fn idle(process: u32) -> Result<f64> {
+    std::thread::sleep(IDLE);
     parse_mebibytes(&read(process, "status")?, "VmRSS")
 }
 

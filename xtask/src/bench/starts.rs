@@ -15,8 +15,6 @@ use crate::process::{Background, Stopwatch, run};
 
 /// Longest time until the first answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a server has done nothing when its memory is read. The pool that hashes keeps its own for less.
-const IDLE: Duration = Duration::from_secs(4);
 /// Rauthy is not run here: its figures were taken on another machine.
 const ELSEWHERE: &str = "measured elsewhere, not in this run";
 
@@ -32,8 +30,7 @@ pub(crate) fn rows(plan: &Plan) -> Result<Vec<Row>> {
         let (took, process) = start(&mapae)?;
         again.push(took);
         if round < 3 {
-            std::thread::sleep(IDLE);
-            memory.push(proc::resident(process.id())?);
+            memory.push(proc::idle(process.id())?);
         }
         process.interrupt(PATIENCE);
     }
