@@ -11,7 +11,7 @@ pub trait Rng: Send + Sync + 'static {
     fn fill(&self, buf: &mut [u8]);
 }
 
-/// The operating system's generator, by way of AWS-LC.
+/// The operating system's generator. AWS-LC's own first gathers jitter of the processor for 40 ms, at every start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRng;
 
@@ -19,7 +19,7 @@ impl Rng for SystemRng {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads ambient randomness")]
     fn fill(&self, buf: &mut [u8]) {
         // Without randomness nothing here can be done safely: stopping is the only right answer.
-        aws_lc_rs::rand::fill(buf).expect("the operating system gives random bytes");
+        getrandom::fill(buf).expect("the operating system gives random bytes");
     }
 }
 

@@ -259,8 +259,23 @@ impl Service {
                 Vec::new()
             })
         });
-        let (tasks, audit) = ([keys, priming.await], Some(self.write_audit()));
-        Ok(Background { _store: store, tasks, audit, service: self.clone() })
+        let priming = priming.await;
+        let (priming_handle, signing) = (priming.abort_handle(), self.clone());
+        let warming = tokio::spawn(async move {
+            // Not beside the hashes: whoever starts with one core would wait for both.
+            let _ = priming.await;
+            signing.warm_up().await;
+        });
+        let tasks = [keys.abort_handle(), priming_handle, warming.abort_handle()];
+        Ok(Background { _store: store, tasks, audit: Some(self.write_audit()), service: self.clone() })
+    }
+
+    /// Signs something once. The first signature of a process seeds AWS-LC's generator, which takes 40 ms: here nobody waits
+    /// for that, and no thread that serves requests is held up.
+    async fn warm_up(&self) {
+        if let Some(key) = self.0.keys.active() {
+            let _ = tokio::task::spawn_blocking(move || key.sign_bytes(b"")).await;
+        }
     }
 
     /// The settings that the service runs with.
@@ -320,7 +335,7 @@ impl Service {
 #[derive(Debug)]
 pub struct Background {
     _store: WatchGuard,
-    tasks: [tokio::task::JoinHandle<()>; 2],
+    tasks: [tokio::task::AbortHandle; 3],
     audit: Option<AuditWriter>,
     service: Service,
 }
