@@ -224,9 +224,9 @@ impl Service {
             self.wrong_secret(source).await?;
             return Err(NOT_OURS);
         };
-        // Whose it is does not change, so that much may be read before the transaction begins.
-        let owner = self.store().session_by_id(&token.session).await?.ok_or(NOT_OURS)?.user_id;
-        let (mut tx, found) = self.begin_on(&owner).await?;
+        // Whose it is does not change, so that much may be known before the transaction begins, perhaps from memory.
+        let known = self.store().cached_session(&token.session).await?.ok_or(NOT_OURS)?;
+        let (mut tx, found) = self.begin_on(&known.user_id).await?;
         let session = tx.session(&token.session).await?;
         let session = session.filter(|session| session.client_id == client.id.as_str()).ok_or(NOT_OURS)?;
         if let Some((_, reason)) = session.ended {
