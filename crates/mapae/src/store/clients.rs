@@ -9,6 +9,7 @@ use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::client::{self, Column, Entity};
+use super::keyed::by_key;
 use super::{Change, Store, StoreError, Tx};
 use crate::domain::{Client, ClientId, ClientType, GrantType, Lifetimes};
 
@@ -31,7 +32,7 @@ impl Store {
             return Ok(Some(client));
         }
         let epoch = self.0.cache.epoch();
-        let row = Entity::find_by_id(id.as_str()).one(&self.0.read).await?;
+        let row = by_key(Entity::find_by_id(id.as_str()), &self.0.read).await?;
         let client = row.map(to_client).transpose()?.map(Arc::new);
         if let Some(client) = &client {
             self.0.cache.fill_client(epoch, client);
@@ -55,7 +56,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn client(&self, id: &ClientId) -> Result<Option<RegisteredClient>, StoreError> {
-        let row = Entity::find_by_id(id.as_str()).lock(LockType::KeyShare).one(&self.inner).await?;
+        let row = by_key(Entity::find_by_id(id.as_str()).lock(LockType::KeyShare), &self.inner).await?;
         row.map(to_client).transpose()
     }
 
@@ -64,7 +65,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn client_to_change(&self, id: &ClientId) -> Result<Option<RegisteredClient>, StoreError> {
-        let row = Entity::find_by_id(id.as_str()).lock_exclusive().one(&self.inner).await?;
+        let row = by_key(Entity::find_by_id(id.as_str()).lock_exclusive(), &self.inner).await?;
         row.map(to_client).transpose()
     }
 

@@ -3,10 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::engine::Turn;
 use super::entity::data_key::{self, Column, Entity};
+use super::keyed::by_key;
 use super::{Change, Store, StoreError, Tx};
 
 /// A wrapped data key.
@@ -35,7 +36,7 @@ impl Store {
 }
 
 pub(super) async fn find<C: ConnectionTrait>(name: &str, db: &C) -> Result<Option<DataKey>, StoreError> {
-    Ok(Entity::find_by_id(name).one(db).await?.map(DataKey::from))
+    Ok(by_key(Entity::find_by_id(name), db).await?.map(DataKey::from))
 }
 
 impl Tx {
@@ -45,7 +46,7 @@ impl Tx {
     /// [`StoreError`] if the database fails.
     pub async fn data_key(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.take_turn(Turn::Keys).await?;
-        Ok(Entity::find_by_id(name).one(&self.inner).await?.map(|row| row.wrapped))
+        Ok(by_key(Entity::find_by_id(name), &self.inner).await?.map(|row| row.wrapped))
     }
 
     /// The data key of this name; others who want to lock it wait until this transaction ends.
@@ -54,7 +55,7 @@ impl Tx {
     /// [`StoreError`] if the database fails.
     pub async fn lock_data_key(&mut self, name: &str) -> Result<Option<DataKey>, StoreError> {
         self.take_turn(Turn::Keys).await?;
-        Ok(Entity::find_by_id(name).lock_exclusive().one(&self.inner).await?.map(DataKey::from))
+        Ok(by_key(Entity::find_by_id(name).lock_exclusive(), &self.inner).await?.map(DataKey::from))
     }
 
     /// Every data key with its name.
@@ -71,7 +72,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails or the name is taken.
     pub async fn insert_data_key(&mut self, name: &str, wrapped: Vec<u8>) -> Result<(), StoreError> {
-        self.row(name, wrapped).insert(&self.inner).await?;
+        Entity::insert(self.row(name, wrapped)).exec_without_returning(&self.inner).await?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::session::{ActiveModel, Column, Entity, Model};
+use super::keyed::by_key;
 use super::revocations::MOST_LEEWAY;
 use super::sessions::to_session;
 use super::{Store, StoreError, Tx};
@@ -18,7 +19,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn personal_token(&self, hash: &PersonalTokenHash) -> Result<Option<Session>, StoreError> {
-        let row = Entity::find().filter(Column::TokenHash.eq(hash.as_str())).one(&self.0.read).await?;
+        let row = by_key(Entity::find().filter(Column::TokenHash.eq(hash.as_str())), &self.0.read).await?;
         row.map(to_session).transpose()
     }
 
@@ -43,7 +44,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn lock_session(&self, id: &str) -> Result<Option<Session>, StoreError> {
-        let row = Entity::find_by_id(id).lock_exclusive().one(&self.inner).await?;
+        let row = by_key(Entity::find_by_id(id).lock_exclusive(), &self.inner).await?;
         row.map(to_session).transpose()
     }
 

@@ -13,6 +13,7 @@ mod engine;
 mod entity;
 mod error;
 mod import;
+mod keyed;
 mod keys;
 mod mapped_check;
 mod mapped_list;

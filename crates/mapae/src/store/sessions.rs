@@ -5,9 +5,10 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use mapae_verify::{Scopes, Subject};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::session::{self, Column, Entity};
+use super::keyed::by_key;
 use super::minted::{set_delegation, take_delegation};
 use super::revocations::MOST_LEEWAY;
 use super::{Change, NewRevocation, Store, StoreError, Tx};
@@ -74,7 +75,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn session_by_id(&self, id: &str) -> Result<Option<Session>, StoreError> {
-        let row = Entity::find_by_id(id).one(&self.0.read).await?;
+        let row = by_key(Entity::find_by_id(id), &self.0.read).await?;
         row.map(to_session).transpose()
     }
 
@@ -131,7 +132,7 @@ impl Tx {
         if let Some(delegation) = &session.delegation {
             set_delegation(&mut row, delegation)?;
         }
-        row.insert(&self.inner).await?;
+        Entity::insert(row).exec_without_returning(&self.inner).await?;
         Ok(())
     }
 
@@ -140,7 +141,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn session(&self, id: &str) -> Result<Option<Session>, StoreError> {
-        let row = Entity::find_by_id(id).one(&self.inner).await?;
+        let row = by_key(Entity::find_by_id(id), &self.inner).await?;
         row.map(to_session).transpose()
     }
 

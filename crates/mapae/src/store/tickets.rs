@@ -1,9 +1,10 @@
 //! Tickets: making, finding, using up.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::ticket::{self, Column, Entity};
+use super::keyed::by_key;
 use super::{Store, StoreError, Tx};
 use crate::domain::{TicketHash, TicketRecord};
 
@@ -13,7 +14,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails or holds a ticket that cannot be read.
     pub async fn ticket(&self, hash: TicketHash) -> Result<Option<TicketRecord>, StoreError> {
-        let row = Entity::find_by_id(hash.as_str()).one(&self.0.read).await?;
+        let row = by_key(Entity::find_by_id(hash.as_str()), &self.0.read).await?;
         row.map(|row| to_record(row, hash)).transpose()
     }
 }
@@ -24,16 +25,15 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn insert_ticket(&mut self, ticket: &TicketRecord) -> Result<(), StoreError> {
-        ticket::ActiveModel {
+        let row = ticket::ActiveModel {
             hash: Set(ticket.hash.as_str().to_owned()),
             claims: Set(serde_json::to_string(&ticket.claims).map_err(|error| corrupt(&error))?),
             kid: Set(ticket.kid.clone()),
             created_at: Set(ticket.created_at),
             expires_at: Set(ticket.expires_at),
             used_at: Set(ticket.used_at),
-        }
-        .insert(&self.inner)
-        .await?;
+        };
+        Entity::insert(row).exec_without_returning(&self.inner).await?;
         Ok(())
     }
 

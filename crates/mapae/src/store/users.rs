@@ -4,9 +4,10 @@ use mapae_password::HashText;
 use mapae_verify::{DeclaredScope as _, Scopes};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, LikeExpr};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select, TryIntoModel};
 
 use super::entity::user::{self, Column, Entity};
+use super::keyed::by_key;
 use super::{Change, Store, StoreError, Tx};
 use crate::domain::audit::Actor;
 use crate::domain::scope::Admin;
@@ -57,7 +58,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn user_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let row = Entity::find_by_id(id.as_str()).one(&self.0.read).await?;
+        let row = by_key(Entity::find_by_id(id.as_str()), &self.0.read).await?;
         row.map(to_user).transpose()
     }
 
@@ -70,7 +71,7 @@ impl Store {
             Login::Name(name) => Column::UsernameCanonical.eq(name.canonical()),
             Login::Email(email) => Column::EmailCanonical.eq(email.canonical()),
         };
-        let row = Entity::find().filter(is_login).one(&self.0.read).await?;
+        let row = by_key(Entity::find().filter(is_login), &self.0.read).await?;
         row.map(to_credential).transpose()
     }
 
@@ -79,7 +80,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn credential_by_id(&self, id: &UserId) -> Result<Option<Credential>, StoreError> {
-        let row = Entity::find_by_id(id.as_str()).one(&self.0.read).await?;
+        let row = by_key(Entity::find_by_id(id.as_str()), &self.0.read).await?;
         row.map(to_credential).transpose()
     }
 
@@ -159,7 +160,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let row = Entity::find_by_id(id.as_str()).lock_exclusive().one(&self.inner).await?;
+        let row = by_key(Entity::find_by_id(id.as_str()).lock_exclusive(), &self.inner).await?;
         row.map(to_user).transpose()
     }
 
@@ -168,7 +169,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn credential(&self, id: &UserId) -> Result<Option<Credential>, StoreError> {
-        let row = Entity::find_by_id(id.as_str()).lock_exclusive().one(&self.inner).await?;
+        let row = by_key(Entity::find_by_id(id.as_str()).lock_exclusive(), &self.inner).await?;
         row.map(to_credential).transpose()
     }
 
@@ -193,10 +194,9 @@ impl Tx {
             scopes: Set(new.scopes.to_string()),
             created_at: Set(now),
             updated_at: Set(now),
-        }
-        .insert(&self.inner)
-        .await?;
-        to_user(row)
+        };
+        Entity::insert(row.clone()).exec_without_returning(&self.inner).await?;
+        to_user(row.try_into_model()?)
     }
 
     /// Changes names and addresses; `false` if there is no such account.
@@ -204,7 +204,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError::UsernameTaken`] or [`StoreError::EmailTaken`] if another account has the name or address.
     pub async fn update_profile(&mut self, id: &UserId, change: ProfileChange) -> Result<bool, StoreError> {
-        let Some(mut user) = Entity::find_by_id(id.as_str()).lock_exclusive().one(&self.inner).await? else {
+        let Some(mut user) = by_key(Entity::find_by_id(id.as_str()).lock_exclusive(), &self.inner).await? else {
             return Ok(false);
         };
         if let Some(username) = change.username {
