@@ -61,7 +61,7 @@ fn on_postgres(plan: &Plan) -> Result<Vec<Row>> {
 
 /// Refreshes, signs up and has the other side measured, in turns.
 fn measure(plan: &Plan, mapae: &Mapae<'_>, theirs: impl Fn(u32) -> Result<f64>) -> Result<Figures> {
-    let (rounds, seconds) = plan.pick((5, 4), (3, 1));
+    let (rounds, seconds) = plan.pick((5, 4), (2, 1));
     let server = mapae.serve(On::ServerCore)?;
     mapae.import(USERS, &Cost::LEAST.hash(plan)?)?;
     let rate = |server: &Server, kind| load::rate(plan, kind, &server.origin, USERS, CONNECTIONS, seconds);

@@ -18,7 +18,7 @@ const RATE: u32 = 500;
 
 /// The servers have their one core, so the pool of ours is one thread wide.
 pub(crate) fn rows(plan: &Plan) -> Result<Vec<Row>> {
-    let (rounds, seconds) = plan.pick((5, 5), (3, 2));
+    let (rounds, seconds) = plan.pick((5, 5), (2, 2));
     let directory = plan.directory()?;
     let mapae = Mapae::new(plan, directory.path().join("mapae"), Cost::USUAL)?;
     let server = mapae.serve(On::ServerCore)?;

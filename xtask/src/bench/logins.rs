@@ -17,7 +17,7 @@ const CONNECTIONS: u32 = 16;
 
 /// All sign-ins are from connections on the core for the load, which have little to do; the server has all cores.
 pub(crate) fn rows(plan: &Plan) -> Result<Vec<Row>> {
-    let (rounds, seconds) = plan.pick((5, 8), (2, 4));
+    let (rounds, seconds) = plan.pick((5, 8), (2, 3));
     let cores = u32::try_from(std::thread::available_parallelism()?.get())?;
     let directory = plan.directory()?;
     let mapae = Mapae::new(plan, directory.path().join("mapae"), Cost::USUAL)?;

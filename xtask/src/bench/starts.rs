@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ELSEWHERE: &str = "measured elsewhere, not in this run";
 
 pub(crate) fn rows(plan: &Plan) -> Result<Vec<Row>> {
-    let rounds = plan.pick(15, 5);
+    let (rounds, left_alone) = plan.pick((15, 3), (5, 1));
     let directory = plan.directory()?;
     let (mut first, mut again, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
@@ -29,7 +29,7 @@ pub(crate) fn rows(plan: &Plan) -> Result<Vec<Row>> {
         process.interrupt(PATIENCE);
         let (took, process) = start(&mapae)?;
         again.push(took);
-        if round < 3 {
+        if round < left_alone {
             memory.push(proc::idle(process.id())?);
         }
         process.interrupt(PATIENCE);

@@ -15,7 +15,7 @@ const HS256_JSONWEBTOKEN: f64 = 2.5;
 
 /// Measures all of them in turns: in each round everybody verifies for a moment, one after the other on the same core.
 pub(super) fn rows(plan: &Plan) -> Result<Vec<Row>> {
-    let (rounds, milliseconds) = plan.pick((9, 400), (5, 100));
+    let (rounds, milliseconds) = plan.pick((9, 400), (3, 100));
     let mut programs = Programs::start(plan)?;
     let mut rows = Vec::new();
     for (algorithm, of_primitive) in ALGORITHMS {
