@@ -201,6 +201,9 @@ async fn however_many_ask_it_is_read_and_signed_once_for_each_change() {
         last = tags.pop_first().unwrap();
         assert!(revokes(&feed(&server).await, &tokens.access), "{round}");
     }
+    // The last change is told of once more, by the look for changes of others.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(feed(&server).await.entries.len(), 4);
     // What no one tells of is not looked for,
     let database = Database::connect(url(server.directory())).await.unwrap();
     database.execute_unprepared("DELETE FROM mapae_revocation").await.unwrap();
