@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{Equivalent, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Lifecycle, Weighter};
 
 use crate::verified::Entry;
 
@@ -14,8 +14,8 @@ use crate::verified::Entry;
 const OVERHEAD: usize = 256;
 /// Tokens of about so many bytes of the cache are expected.
 const USUAL_WEIGHT: u64 = 1024;
-/// Most tokens that are known as used once.
-const MOST_ONCE: u64 = 1 << 16;
+/// Most tokens that are known as used once; four bytes each.
+const MOST_ONCE: u64 = 1 << 22;
 
 /// What the cache of a verifier holds and did so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,7 +82,19 @@ impl<V> Weighter<Token, V> for Weight {
     }
 }
 
-type Entries<C> = Cache<Token, Arc<Entry<C>>, Weight, RandomState, DefaultLifecycle<Token, Arc<Entry<C>>>>;
+/// Lets go of what is forgotten when no lock is held any more: nobody knows what the end of an application's claims does.
+#[derive(Clone)]
+struct Unlocked;
+
+impl<V> Lifecycle<Token, V> for Unlocked {
+    type RequestState = Vec<(Token, V)>;
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, token: Token, value: V) {
+        evicted.push((token, value));
+    }
+}
+
+type Entries<C> = Cache<Token, Arc<Entry<C>>, Weight, RandomState, Unlocked>;
 
 /// Verified tokens by their whole text, bounded in bytes.
 pub(crate) struct TokenCache<C> {
@@ -100,7 +112,7 @@ impl<C> TokenCache<C> {
         let weight = Weight { fixed: size_of::<Entry<C>>() + size_of::<C>() + OVERHEAD };
         let expected = usize::try_from(capacity / USUAL_WEIGHT).unwrap_or(usize::MAX);
         Self {
-            entries: Cache::with(expected, capacity, weight, RandomState::default(), DefaultLifecycle::default()),
+            entries: Cache::with(expected, capacity, weight, RandomState::default(), Unlocked),
             hasher: RandomState::default(),
             once: UsedOnce::new(capacity / USUAL_WEIGHT),
             hits: AtomicU64::new(0),
@@ -163,7 +175,39 @@ impl UsedOnce {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use super::*;
+    use crate::{RegisteredView, VerifiedToken};
+
+    /// Claims whose end looks at the cache that they were in.
+    struct Curious(Arc<OnceLock<TokenCache<Curious>>>);
+
+    impl Drop for Curious {
+        fn drop(&mut self) {
+            if let Some(cache) = self.0.get() {
+                cache.stats();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_ends_when_no_lock_is_held() {
+        let cache = Arc::new(OnceLock::new());
+        let tokens = cache.get_or_init(|| TokenCache::new(30_000));
+        let remember = |text: &str| {
+            let claims = Arc::new(Curious(Arc::clone(&cache)));
+            let (kid, iss, sub, iat) = (None, None, None, None);
+            let view = RegisteredView { kid, iss, sub, exp: 0, iat, jti: None, client_id: None, sid: None };
+            tokens.insert(tokens.shown(text), false, VerifiedToken::vouched(claims, &view).entry());
+        };
+        for number in 0..200 {
+            remember(&number.to_string());
+        }
+        // It takes the place of many.
+        remember(&"x".repeat(8 * 1024));
+        assert!(tokens.stats().entries < 60, "{:?}", tokens.stats());
+    }
 
     #[test]
     fn a_token_is_noted_once_it_was_used() {

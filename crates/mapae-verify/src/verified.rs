@@ -134,7 +134,7 @@ impl<C> VerifiedToken<C> {
         self.0.view()
     }
 
-    pub(crate) fn entry(&self) -> &Entry<C> {
+    pub(crate) const fn entry(&self) -> &Arc<Entry<C>> {
         &self.0
     }
 }
