@@ -41,15 +41,14 @@ impl fmt::Debug for Grounds {
 impl Principal {
     /// The account as `show` writes it, which is done once for as long as nothing changes. There is one form for this.
     pub(crate) fn shown<E>(&self, show: impl FnOnce(&Arc<User>) -> Result<Bytes, E>) -> Result<Bytes, E> {
-        let kept = self.noted.as_deref().map(|noted| &noted.shown);
-        if let Some(shown) = kept.and_then(OnceLock::get) {
+        let Some(noted) = &self.noted else { return show(&self.user) };
+        if let Some(shown) = noted.shown.get() {
             return Ok(shown.clone());
         }
-        let shown = show(&self.user)?;
-        if let Some(kept) = kept {
-            // Another request may have been first, with the same.
-            let _ = kept.set(shown.clone());
-        }
+        // Of what was noted: others get it too.
+        let shown = show(&noted.user)?;
+        // Another request may have been first, with the same.
+        let _ = noted.shown.set(shown.clone());
         Ok(shown)
     }
 }

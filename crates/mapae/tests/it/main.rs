@@ -67,6 +67,7 @@ mod require;
 mod schema;
 mod secrets;
 mod server;
+mod session_tokens;
 mod sessions;
 mod shared_secret;
 mod shared_table;
