@@ -39,8 +39,7 @@ impl UserStore for Users {
 
     async fn by_id(&self, id: &str) -> sqlx::Result<Option<User>> {
         // SQLite takes `07` for 7 too, but an id has one form.
-        let sql = "SELECT * FROM users WHERE id = ?1 AND CAST(id AS TEXT) = ?1";
-        sqlx::query_as(sql).bind(id).fetch_optional(&self.0).await
+        sqlx::query_as("SELECT * FROM users WHERE id = ?1 AND id || '' = ?1").bind(id).fetch_optional(&self.0).await
     }
 }
 
