@@ -35,8 +35,8 @@ that was answered before the command began is in it. The master key is not: keep
 same kind. Accounts, sessions, clients, keys and all else stay valid. Every table is compared afterwards, row by row. \
 Nothing is kept of a copy that is cut off; run it again.
 
-Stop the server first: what it writes while the copy is made is not in it, so none starts on the file meanwhile. The source is not changed. The target must be \
-empty. The new server needs the same master key.",
+Stop the server first: what it writes while the copy is made is not in it, so none starts on the file meanwhile. The \
+source is not changed. The target must be empty. The new server needs the same master key.",
         after_help = "Examples:
   mapae db copy --from sqlite:///mapae-data/mapae.db --to postgres://mapae@db.example.com/mapae
   mapae db copy --from sqlite:///mapae-data/mapae.db --to-file new-database-url

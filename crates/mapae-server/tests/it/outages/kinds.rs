@@ -9,6 +9,7 @@ use super::cluster::{Cluster, Stop, programs};
 use super::disk::SmallDisk;
 use super::fleet::{Fleet, Variables, variables};
 use super::ledger::{Outcome, since};
+use super::proxy::Proxy;
 use super::{Proxied, lasts, note, through};
 use crate::postgres::{OwnDatabase, faketime};
 use crate::server::{PASSWORD, Server, now};
@@ -88,13 +89,13 @@ async fn connections_cut() {
     proxied.end(fleet).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn database_refuses() {
-    let Some((proxied, mut fleet)) = Proxied::new("fault_refuses").await else { return };
-    through("database_refuses", &mut fleet, async |fleet| {
+/// Takes the database away from every node by this, until new connections are let through.
+async fn database_away(fault: &str, database: &'static str, take_away: impl AsyncFn(&Proxy)) {
+    let Some((proxied, mut fleet)) = Proxied::new(database).await else { return };
+    through(fault, &mut fleet, async |fleet| {
         let began = now();
         for proxy in &proxied.proxies {
-            proxy.refuse().await;
+            take_away(proxy).await;
         }
         for target in fleet.balancer.all() {
             fleet.until_ready_is(&target, 503).await;
@@ -106,6 +107,11 @@ async fn database_refuses() {
     })
     .await;
     proxied.end(fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_refuses() {
+    database_away("database_refuses", "fault_refuses", Proxy::refuse).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,22 +133,7 @@ async fn network_paused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn network_lost() {
-    let Some((proxied, mut fleet)) = Proxied::new("fault_lost").await else { return };
-    through("network_lost", &mut fleet, async |fleet| {
-        let began = now();
-        for proxy in &proxied.proxies {
-            proxy.lose().await;
-        }
-        for target in fleet.balancer.all() {
-            fleet.until_ready_is(&target, 503).await;
-        }
-        tokio::time::sleep(lasts().saturating_sub(since(began))).await;
-        for proxy in &proxied.proxies {
-            proxy.restore().await;
-        }
-    })
-    .await;
-    proxied.end(fleet).await;
+    database_away("network_lost", "fault_lost", Proxy::lose).await;
 }
 
 /// With the limits that nobody has set, and over before the nodes can know: what was under way would wait for ten seconds

@@ -31,9 +31,32 @@ pub(super) struct Account {
     pub(super) sessions: Vec<Session>,
 }
 
+/// What accounts had when a backup of them was made.
+pub(super) struct BackedUp(Vec<(String, usize)>);
+
+impl BackedUp {
+    pub(super) fn of(accounts: &[Account]) -> Self {
+        Self(accounts.iter().map(|account| (account.name.clone(), account.sessions.len())).collect())
+    }
+
+    /// What is left of accounts where this backup, of this time, is restored.
+    pub(super) fn left_of(&self, mut accounts: Vec<Account>, made: Instant) -> Vec<Account> {
+        accounts.retain_mut(|account| {
+            let sessions = self.0.iter().find(|(name, _)| *name == account.name).map(|(_, sessions)| *sessions);
+            account.sessions.truncate(sessions.unwrap_or_default());
+            // Who has gone since then is back: that is what a backup is.
+            account.forget_ends_since(made);
+            sessions.is_some()
+        });
+        let sessions = accounts.iter().map(|account| account.sessions.len()).sum::<usize>();
+        assert!(sessions > 5, "too few to mean anything: {sessions}");
+        accounts
+    }
+}
+
 impl Account {
     /// What was ended since then may be back: a backup was restored.
-    pub(super) fn forget_ends_since(&mut self, time: Instant) {
+    fn forget_ends_since(&mut self, time: Instant) {
         let states = self.sessions.iter_mut().map(|session| &mut session.state).chain([&mut self.state]);
         for state in states.filter(|state| matches!(state, State::Ended(at) if *at >= time)) {
             *state = State::Unknown;

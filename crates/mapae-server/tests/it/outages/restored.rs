@@ -7,7 +7,7 @@ use super::after::until_well;
 use super::cluster::{dump, programs, restore};
 use super::fleet::Fleet;
 use super::ledger::Ledger;
-use super::load::{Load, check};
+use super::load::{Account, BackedUp, Load, check};
 use super::{BEFORE, WELL, lasts, note, report};
 use crate::postgres::OwnDatabase;
 use crate::server::now;
@@ -25,11 +25,11 @@ async fn backup_restored() {
     dump(&programs, &database.url, &backup);
 
     // What comes now is not in the backup, but for what it began with.
-    let kept = known.iter().map(|account| (account.name.clone(), account.sessions.len())).collect::<Vec<_>>();
+    let kept = BackedUp::of(&known);
     let made = now();
     let load = Load::start(&fleet, &ledger, known);
     tokio::time::sleep(lasts()).await;
-    let mut accounts = load.stop().await;
+    let accounts = load.stop().await;
     // As it is done; one node is forgotten, and stays.
     fleet.kill(0);
     fleet.kill(1);
@@ -39,26 +39,21 @@ async fn backup_restored() {
     fleet.run(0);
     fleet.run(1);
     // It sees what the others do, although the log of changes counts from the backup's numbers on.
-    let load = Load::start(&fleet, &ledger, Vec::new());
-    tokio::time::sleep(BEFORE * 3).await;
-    let since_then = load.stop().await;
+    expect_restored("backup_restored", &fleet, &ledger, kept.left_of(accounts, made)).await;
+    fleet.stop();
+    database.drop().await;
+}
 
-    accounts.retain_mut(|account| {
-        let sessions = kept.iter().find(|(name, _)| *name == account.name).map(|(_, sessions)| *sessions);
-        account.sessions.truncate(sessions.unwrap_or_default());
-        // Who has gone since then is back: that is what a backup is.
-        account.forget_ends_since(made);
-        sessions.is_some()
-    });
-    let sessions = accounts.iter().map(|account| account.sessions.len()).sum::<usize>();
-    assert!(sessions > 5, "too few to mean anything: {sessions}");
-    accounts.extend(since_then);
+/// Lets a load run once more, and checks what it did and what is left of what was done before.
+pub(super) async fn expect_restored(name: &str, fleet: &Fleet, ledger: &Arc<Ledger>, left: Vec<Account>) {
+    let load = Load::start(fleet, ledger, Vec::new());
+    tokio::time::sleep(BEFORE * 3).await;
+    let mut accounts = load.stop().await;
+    accounts.extend(left);
     ledger.expect_well(WELL);
-    check(&fleet, &ledger, accounts).await;
-    report("backup_restored", &ledger);
+    check(fleet, ledger, accounts).await;
+    report(name, ledger);
     ledger.settle();
     let ahead = fleet.command(&["audit", "export", "--event", "refresh-token.ahead"]);
     assert!(ahead.stdout.contains("refresh-token.ahead"), "no refresh token was newer than the backup: {ahead:?}");
-    fleet.stop();
-    database.drop().await;
 }

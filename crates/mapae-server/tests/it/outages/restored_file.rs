@@ -10,8 +10,9 @@ use serde_json::json;
 use super::after::until_well;
 use super::fleet::{Fleet, variables};
 use super::ledger::Ledger;
-use super::load::{Load, check};
-use super::{BEFORE, WELL, lasts, report};
+use super::load::{BackedUp, Load};
+use super::restored::expect_restored;
+use super::{BEFORE, lasts};
 use crate::everything::{text, token_endpoint};
 use crate::server::{PASSWORD, Server, now};
 
@@ -87,7 +88,7 @@ async fn backup_of_a_file_restored() {
     ended.sign_out(server).await;
     tokio::time::sleep(BEFORE * 2).await;
     let known = load.stop().await;
-    let kept = known.iter().map(|account| (account.name.clone(), account.sessions.len())).collect::<Vec<_>>();
+    let kept = BackedUp::of(&known);
 
     // Beside a server that is busy; and then more is done.
     let load = Load::start(&fleet, &ledger, known);
@@ -104,7 +105,7 @@ async fn backup_of_a_file_restored() {
     let (late, newcomer) = (Held::sign_in(server, "ann").await, Held::sign_in(server, "dan").await);
     disable(&mut fleet, &cat).await;
     tokio::time::sleep(lasts()).await;
-    let mut accounts = load.stop().await;
+    let accounts = load.stop().await;
 
     // As it is done.
     fleet.stop();
@@ -128,24 +129,7 @@ async fn backup_of_a_file_restored() {
     sign_up(server, "dan").await;
 
     // Of what else was acknowledged before the backup began, the same is true.
-    let load = Load::start(&fleet, &ledger, Vec::new());
-    tokio::time::sleep(BEFORE * 3).await;
-    let since_then = load.stop().await;
-    accounts.retain_mut(|account| {
-        let sessions = kept.iter().find(|(name, _)| *name == account.name).map(|(_, sessions)| *sessions);
-        account.sessions.truncate(sessions.unwrap_or_default());
-        account.forget_ends_since(made);
-        sessions.is_some()
-    });
-    let sessions = accounts.iter().map(|account| account.sessions.len()).sum::<usize>();
-    assert!(sessions > 5, "too few to mean anything: {sessions}");
-    accounts.extend(since_then);
-    ledger.expect_well(WELL);
-    check(&fleet, &ledger, accounts).await;
-    report("backup_of_a_file_restored", &ledger);
-    ledger.settle();
-    let ahead = fleet.command(&["audit", "export", "--event", "refresh-token.ahead"]);
-    assert!(ahead.stdout.lines().count() >= 1 && ahead.stdout.contains("refresh-token.ahead"), "{ahead:?}");
+    expect_restored("backup_of_a_file_restored", &fleet, &ledger, kept.left_of(accounts, made)).await;
     let checked = fleet.command(&["db", "check"]);
     assert_eq!(checked.status, Some(0), "{checked:?}");
     fleet.stop();
