@@ -25,6 +25,7 @@ pub mod flask_security;
 mod format;
 mod formats;
 pub mod keycloak;
+mod large_pages;
 mod limits;
 mod pepper;
 pub mod policy;

@@ -3,7 +3,7 @@
 use argon2::Block;
 use zeroize::Zeroize;
 
-use crate::HashError;
+use crate::{HashError, large_pages};
 
 /// The memory blocks of Argon2, kept from one hash to the next: asking the system for them afresh costs a quarter of
 /// the time of a hash.
@@ -42,6 +42,7 @@ impl Workspace {
             // Growing would copy the old blocks, and leave a copy behind unwiped.
             self.shrink_to(0);
             self.blocks.try_reserve_exact(count).map_err(|_| HashError::OutOfMemory)?;
+            large_pages::ask_for(self.blocks.spare_capacity_mut());
             self.blocks.resize(count, Block::new());
         }
         Ok(&mut self.blocks[..count])

@@ -58,6 +58,12 @@ const RESERVED: &[Reserved] = &[
         except: &["crates/mapae-server", "crates/mapae-verify/benches", "crates/mapae/tests"],
         why: "only the binary reads the environment",
     },
+    Reserved {
+        word: &["unsafe_code"],
+        below: &["crates", "examples", "xtask"],
+        except: &["crates/mapae-password/src/large_pages.rs"],
+        why: "only the advice about memory is given without the compiler's checks",
+    },
 ];
 
 #[test]
