@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use foldhash::quality::RandomState;
 
 use crate::{Algorithm, JwkSet, KeyError, VerificationKey, VerifyError};
 
@@ -12,7 +13,8 @@ use crate::{Algorithm, JwkSet, KeyError, VerificationKey, VerifyError};
 #[derive(Clone, Default)]
 pub struct KeySet {
     keys: Vec<Arc<VerificationKey>>,
-    by_kid: HashMap<Box<str>, Arc<VerificationKey>>,
+    /// It is asked for every token, hence a faster hasher; it is keyed too.
+    by_kid: HashMap<Box<str>, Arc<VerificationKey>, RandomState>,
 }
 
 /// A key of a JWK Set that was left out, and why.

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::policy::Times;
 use crate::registered::Registered;
-use crate::{RegisteredView, VerificationKey};
+use crate::{Claims, RegisteredView, VerificationKey};
 
 /// A token that a [`Verifier`](crate::Verifier) believed; dereferences to its claims. Its times, its key and revocation
 /// can be [checked again](crate::Verifier::check_again) later, without its text and at little cost.
@@ -18,7 +18,7 @@ pub(crate) struct Entry<C> {
     pub(crate) claims: Arc<C>,
     pub(crate) proof: Proof,
     pub(crate) times: Times,
-    registered: OwnedRegistered,
+    registered: Kept,
     /// See [`VerifiedToken::note`].
     note: RwLock<Option<Note>>,
 }
@@ -33,14 +33,32 @@ pub(crate) enum Proof {
     Application { kid: Option<Box<str>> },
 }
 
-/// What revocation looks at: `iss`, `sub`, `jti`, `client_id` and `sid`. They are in one text, one after the other, since
-/// allocating each of them is a good part of what a new token costs.
-struct OwnedRegistered {
+/// What revocation looks at: `iss`, `sub`, `jti`, `client_id` and `sid`.
+enum Kept {
+    /// The token's claims are of the type that has them all.
+    Claims(Arc<Claims>),
+    Text(OneText),
+}
+
+impl Kept {
+    fn claims(&self) -> [Option<&str>; 5] {
+        match self {
+            Self::Claims(claims) => {
+                let Claims { iss, sub, jti, client_id, sid, .. } = &**claims;
+                [Some(iss), Some(sub.as_str()), Some(jti), Some(client_id), sid.as_deref()]
+            }
+            Self::Text(text) => text.claims(),
+        }
+    }
+}
+
+/// Claims in one text, one after the other, since allocating each of them is a good part of what a new token costs.
+struct OneText {
     text: Box<str>,
     ends: [Option<usize>; 5],
 }
 
-impl OwnedRegistered {
+impl OneText {
     fn new(claims: [Option<&str>; 5]) -> Self {
         let mut text = String::with_capacity(claims.iter().flatten().map(|claim| claim.len()).sum());
         let ends = claims.map(|claim| {
@@ -61,15 +79,21 @@ impl OwnedRegistered {
 }
 
 impl<C> Entry<C> {
+    /// `same` are the same claims, if they are of the usual type.
     pub(crate) fn new(
-        claims: Arc<C>,
+        (claims, same): (Arc<C>, Option<Arc<Claims>>),
         key: Arc<VerificationKey>,
         kid: Option<&str>,
         times: Times,
         registered: &Registered<'_>,
     ) -> Self {
-        let Registered { iss, sub, jti, client_id, sid, .. } = registered;
-        let registered = OwnedRegistered::new([iss, sub, jti, client_id, sid].map(Option::as_deref));
+        let registered = match same {
+            Some(claims) => Kept::Claims(claims),
+            None => {
+                let Registered { iss, sub, jti, client_id, sid, .. } = registered;
+                Kept::Text(OneText::new([iss, sub, jti, client_id, sid].map(Option::as_deref)))
+            }
+        };
         let proof = Proof::Signature { kid: kid.map(Into::into), key };
         Self { claims, proof, times, registered, note: RwLock::default() }
     }
@@ -102,7 +126,7 @@ impl<C> VerifiedToken<C> {
             claims,
             proof: Proof::Application { kid: registered.kid.map(Into::into) },
             times: Times { exp: millis(registered.exp), nbf: None, iat: registered.iat.map(millis) },
-            registered: OwnedRegistered::new([iss, sub, jti, client_id, sid]),
+            registered: Kept::Text(OneText::new([iss, sub, jti, client_id, sid])),
             note: RwLock::default(),
         }))
     }
@@ -177,7 +201,7 @@ mod tests {
             [None, Some("b"), Some("c"), None, Some("de")],
             [Some(""), Some(""), None, None, Some("")],
         ] {
-            assert_eq!(OwnedRegistered::new(claims).claims(), claims);
+            assert_eq!(OneText::new(claims).claims(), claims);
         }
     }
 }

@@ -46,8 +46,13 @@ pub trait Revocations: Send + Sync + 'static {
     fn is_revoked(&self, claims: &RegisteredView<'_>) -> bool;
 }
 
-/// The claims of a token, and what is kept of it.
-type Looked<C> = (Arc<C>, Option<Arc<Entry<C>>>);
+/// A token that is to be believed.
+enum Believed<C> {
+    /// With what is kept of it.
+    Kept(Arc<Entry<C>>),
+    /// Where nothing is kept.
+    Claims(Arc<C>),
+}
 
 /// Decides whether to believe tokens; made by [`VerifierBuilder`](crate::VerifierBuilder). `C` is the type that
 /// claims are read into: the registered ones are checked whatever it is.
@@ -66,7 +71,10 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     /// # Errors
     /// The first reason not to believe it. Reasons of the header come first, then the signature, then the claims.
     pub fn verify(&self, token: &str) -> Result<Arc<C>, VerifyError> {
-        self.look(token, false).map(|(claims, _)| claims)
+        self.look(token, false).map(|believed| match believed {
+            Believed::Kept(entry) => Arc::clone(&entry.claims),
+            Believed::Claims(claims) => claims,
+        })
     }
 
     /// Like [`Self::verify`], for a token that is to be [checked again](Self::check_again) later.
@@ -74,7 +82,10 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     /// # Errors
     /// As [`Self::verify`].
     pub fn verify_token(&self, token: &str) -> Result<VerifiedToken<C>, VerifyError> {
-        self.look(token, true).map(|(_, entry)| entry.expect("it was asked for").into())
+        match self.look(token, true)? {
+            Believed::Kept(entry) => Ok(entry.into()),
+            Believed::Claims(_) => unreachable!("an entry was asked for"),
+        }
     }
 
     /// Whether a token is still to be believed: its times, that its key is live, and revocation. Costs no signature.
@@ -93,8 +104,8 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         std::time::Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
-    /// The claims, and what is kept of the token if there is a cache or it is wanted.
-    fn look(&self, token: &str, is_wanted: bool) -> Result<Looked<C>, VerifyError> {
+    /// An entry is made where there is a cache or it is wanted.
+    fn look(&self, token: &str, is_wanted: bool) -> Result<Believed<C>, VerifyError> {
         if token.len() > self.policy.max_length {
             return Err(VerifyError::TooLong);
         }
@@ -107,7 +118,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
             return match self.check_entry(&entry, &keys, now) {
                 Ok(()) => {
                     cache.count_hit();
-                    Ok((Arc::clone(&entry.claims), Some(entry)))
+                    Ok(Believed::Kept(entry))
                 }
                 Err(reason) => {
                     // Kept while it may become valid again, or its key may come back.
@@ -128,7 +139,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         now: i64,
         remembered: Option<(&TokenCache<C>, Shown<'_>)>,
         is_wanted: bool,
-    ) -> Result<Looked<C>, VerifyError> {
+    ) -> Result<Believed<C>, VerifyError> {
         let segments = Segments::split(token)?;
         let known = self.known_headers.get(segments.header);
         let read;
@@ -151,20 +162,21 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         let mut buffer = Buffer::<STACK_PAYLOAD>::new();
         let payload =
             buffer.decode(segments.payload.as_bytes()).ok_or(VerifyError::Malformed("the claims are not base64url"))?;
-        let payload = std::str::from_utf8(payload).map_err(|_| VerifyError::Malformed("the claims are not UTF-8"))?;
+        let payload =
+            simdutf8::basic::from_utf8(payload).map_err(|_| VerifyError::Malformed("the claims are not UTF-8"))?;
         let mut registered = Registered::none();
         registered.fill(payload, self.policy.fractional_times)?;
         let times = self.policy.check(&registered, now)?;
         let claims = read_claims::<C>(payload, &registered)?;
         self.check_revocation(|| view(&registered, key, times))?;
-        let entry = (is_wanted || remembered.is_some()).then(|| {
-            let kid = header.kid.as_deref();
-            Arc::new(Entry::new(Arc::clone(&claims), Arc::clone(key), kid, times, &registered))
-        });
-        if let (Some((cache, shown)), Some(entry)) = (remembered, &entry) {
-            cache.insert(shown, key.algorithm().is_symmetric(), entry);
+        if !is_wanted && remembered.is_none() {
+            return Ok(Believed::Claims(claims.0));
         }
-        Ok((claims, entry))
+        let entry = Arc::new(Entry::new(claims, Arc::clone(key), header.kid.as_deref(), times, &registered));
+        if let Some((cache, shown)) = remembered {
+            cache.insert(shown, key.algorithm().is_symmetric(), &entry);
+        }
+        Ok(Believed::Kept(entry))
     }
 
     /// What can have changed since the token was verified.
@@ -238,18 +250,20 @@ fn view<'a>(registered: &'a Registered<'_>, key: &'a VerificationKey, times: Tim
     }
 }
 
+/// The claims, and the same once more if they are of the usual type.
 fn read_claims<C: DeserializeOwned + Send + Sync + 'static>(
     payload: &str,
     registered: &Registered<'_>,
-) -> Result<Arc<C>, VerifyError> {
+) -> Result<(Arc<C>, Option<Arc<Claims>>), VerifyError> {
     // The default type holds nothing but what the strict pass has read: no need to read the JSON twice.
     if TypeId::of::<C>() == TypeId::of::<Claims>() {
-        let claims: Arc<dyn Any + Send + Sync> = Arc::new(registered.to_claims()?);
-        if let Ok(claims) = claims.downcast() {
-            return Ok(claims);
+        let usual = Arc::new(registered.to_claims()?);
+        let any: Arc<dyn Any + Send + Sync> = Arc::<Claims>::clone(&usual);
+        if let Ok(claims) = any.downcast() {
+            return Ok((claims, Some(usual)));
         }
     }
-    serde_json::from_str(payload)
-        .map(Arc::new)
-        .map_err(|_| VerifyError::Malformed("the claims do not fit the type they are read into"))
+    let claims = serde_json::from_str(payload).map(Arc::new);
+    let claims = claims.map_err(|_| VerifyError::Malformed("the claims do not fit the type they are read into"))?;
+    Ok((claims, None))
 }

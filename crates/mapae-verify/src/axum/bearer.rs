@@ -13,6 +13,8 @@ use http::request::Parts;
 use super::{BearerError, ScopedClaims, TokenVerifier};
 use crate::{Claims, ScopeSet, Scopes, VerifiedToken};
 
+const SCHEME: &str = "bearer";
+
 /// A verified token with at least the scopes `S`; dereferences to its claims.
 ///
 /// A handler that takes this is protected: without a token it answers 401, without the scopes 403. As
@@ -139,15 +141,14 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, BearerError> {
     if values.next().is_some() {
         return Err(BearerError::InvalidRequest);
     }
-    // As `to_str`, which looks at one byte after the other, as `is_ascii` does at a few; a header holds no control
-    // characters.
+    // As `to_str` and `is_ascii`, which look at one byte after the other, as these do at many.
     let is_ascii = header.as_bytes().iter().fold(0, |all, byte| all | byte) < 0x80;
-    let text = str::from_utf8(header.as_bytes()).ok().filter(|_| is_ascii);
-    let text = text.ok_or(BearerError::NotAuthenticated)?;
-    let space = text.bytes().position(|byte| byte == b' ');
-    match space.and_then(|space| text.split_at_checked(space)) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ')),
-        _ if text.eq_ignore_ascii_case("bearer") => Ok(""),
+    let text = simdutf8::basic::from_utf8(header.as_bytes()).ok().filter(|_| is_ascii);
+    let (scheme, rest) =
+        text.and_then(|text| text.split_at_checked(SCHEME.len())).ok_or(BearerError::NotAuthenticated)?;
+    match rest.strip_prefix(' ') {
+        Some(token) if scheme.eq_ignore_ascii_case(SCHEME) => Ok(token.trim_matches(' ')),
+        None if rest.is_empty() && scheme.eq_ignore_ascii_case(SCHEME) => Ok(""),
         _ => Err(BearerError::NotAuthenticated),
     }
 }

@@ -1,6 +1,6 @@
 //! Every answer of a protected route, in both styles.
 
-use mapae_verify::axum::{ErrorStyle, bearer_token, error_style};
+use mapae_verify::axum::{BearerError, ErrorStyle, bearer_token, error_style};
 use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
@@ -282,11 +282,34 @@ async fn an_optional_token() {
 
 #[test]
 fn a_token_is_read_from_headers() {
-    let of = |text: &'static str| {
-        let map = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(text))]);
+    let of = |text: &str| {
+        let map = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(text.as_bytes()).unwrap())]);
         bearer_token(&map).map(str::to_owned)
     };
-    assert_eq!(of("bEARER  a b ").as_deref(), Ok("a b"));
-    assert_eq!(of("Bearer").as_deref(), Ok(""));
-    assert!(of("Bearer\ta").is_err());
+    let long = "a".repeat(1_000);
+    for (text, token) in [
+        ("bEARER  a b ", "a b"),
+        ("Bearer", ""),
+        ("Bearer ", ""),
+        ("bearer  ", ""),
+        ("Bearer a Bearer b", "a Bearer b"),
+        (&format!("Bearer {long}"), &long),
+    ] {
+        assert_eq!(of(text).as_deref(), Ok(token), "{text}");
+    }
+    for text in [
+        "",
+        " ",
+        "Bear",
+        "Bear a",
+        "Bearer\ta",
+        "Bearera",
+        " Bearer a",
+        "Basic a",
+        "Bearer é",
+        "Bearé a",
+        &format!("Bearer {long}é"),
+    ] {
+        assert_eq!(of(text), Err(BearerError::NotAuthenticated), "{text}");
+    }
 }
