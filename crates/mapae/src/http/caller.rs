@@ -90,11 +90,11 @@ impl<U: Account> Caller<U> {
         Ok(Self { authority: authority.clone(), identity })
     }
 
-    /// The access token, in a cookie or in the header.
+    /// The access token, in the header or in a cookie.
     pub(super) fn token<'p>(parts: &'p Parts, authority: &U::Authority) -> Result<Presented<'p>, ApiError> {
-        match Self::in_cookie(parts, authority)? {
-            Some(token) => Ok(Presented::Cookie(token)),
-            None => Ok(Presented::Header(bearer_token(&parts.headers)?)),
+        match bearer_token(&parts.headers) {
+            Ok(token) => Ok(Presented::Header(token)),
+            Err(error) => Self::in_cookie(parts, authority)?.map(Presented::Cookie).ok_or_else(|| error.into()),
         }
     }
 

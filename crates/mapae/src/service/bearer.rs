@@ -137,7 +137,7 @@ impl Service {
         if let Some(known) = noted.or_else(|| self.0.grounds.get(sid, epoch?)) {
             let counts = !is_new
                 || (known.session.speaks_for(&claims.sub) && !self.store().is_token_revoked(&claims.jti).await?);
-            if !counts || !known.session.is_live(self.now()) {
+            if !counts || !known.hold_at(self.0.clock.now_millis()) {
                 return Err(AuthenticateError::Ended);
             }
             if is_new {

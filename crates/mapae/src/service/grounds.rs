@@ -21,13 +21,22 @@ pub(super) struct Grounds {
     pub(super) epoch: u64,
     pub(super) session: Arc<Session>,
     pub(super) user: Arc<User>,
+    /// When the session ends by itself, in milliseconds since 1970.
+    ends_at: i64,
     /// See [`Principal::shown`].
     shown: OnceLock<Bytes>,
 }
 
 impl Grounds {
-    pub(super) const fn new(epoch: u64, session: Arc<Session>, user: Arc<User>) -> Self {
-        Self { epoch, session, user, shown: OnceLock::new() }
+    /// Of a session that is live, and of the account behind it, which is active.
+    pub(super) fn new(epoch: u64, session: Arc<Session>, user: Arc<User>) -> Self {
+        let ends_at = session.expires_at.timestamp_millis();
+        Self { epoch, session, user, ends_at, shown: OnceLock::new() }
+    }
+
+    /// Whether the session is still [live](Session::is_live) at this time, in milliseconds since 1970.
+    pub(super) const fn hold_at(&self, now: i64) -> bool {
+        now < self.ends_at
     }
 }
 
