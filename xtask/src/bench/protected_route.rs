@@ -30,7 +30,7 @@ struct Ours {
 
 /// Every token known already.
 pub(crate) fn warm(plan: &Plan) -> Result<Vec<Row>> {
-    let (rounds, seconds) = plan.pick((7, 2), (2, 1));
+    let (rounds, seconds) = plan.pick((15, 1), (2, 1));
     let directory = plan.directory()?;
     let mut ours = Vec::new();
     for algorithm in ALGORITHMS {
@@ -57,7 +57,7 @@ pub(crate) fn warm(plan: &Plan) -> Result<Vec<Row>> {
 
 /// Every token new.
 pub(crate) fn new_tokens(plan: &Plan) -> Result<Vec<Row>> {
-    let (rounds, seconds) = plan.pick((7, 3), (3, 1));
+    let (rounds, seconds) = plan.pick((13, 2), (3, 1));
     let directory = plan.directory()?;
     let secret = secret_key(plan)?;
     let (server, mut protected, mut open) = application(plan, directory.path(), "HS256", Some(&secret))?;
