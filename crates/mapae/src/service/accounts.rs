@@ -105,14 +105,11 @@ impl Service {
             self.mapped_names_are_free(mapped, username.as_ref(), email.as_ref()).await?;
         }
         // Before the costly hash; the unique index decides between two who come at the same moment.
-        if let Some(name) = &username
-            && self.found_by_login(name.display()).await?.is_some()
-        {
+        let taken = self.taken(username.as_ref(), email.as_ref()).await?;
+        if taken.username {
             return Err(AccountError::UsernameTaken);
         }
-        if let Some(email) = &email
-            && self.found_by_login(email.as_given()).await?.is_some()
-        {
+        if taken.email {
             return Err(AccountError::EmailTaken);
         }
         let inputs = [new.email, new.username, new.full_name].into_iter().flatten().collect();

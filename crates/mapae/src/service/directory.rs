@@ -13,8 +13,8 @@ use super::accounts::AccountError;
 use super::mapped_users::MappedUsers;
 use super::user_table::{Row, Table, corrupt};
 use crate::domain::user::folded;
-use crate::domain::{User, UserId};
-use crate::store::{Credential, Login, Store, StoreError, Tx, UserPage};
+use crate::domain::{EmailAddress, User, UserId, UserName};
+use crate::store::{Credential, Login, Store, StoreError, Taken, Tx, UserPage};
 
 /// Users of the application's table that are remembered, if any are.
 const REMEMBERED: u64 = 50_000;
@@ -188,6 +188,28 @@ impl Service {
             },
             Directory::Table(rows) => rows.table.by_login(login).await?.map(|row| found(row, None)).transpose(),
             Directory::Mapped(mapped) => self.mapped_by_login(mapped, login).await,
+        }
+    }
+
+    /// Which names of a new account are another's already.
+    pub(super) async fn taken(
+        &self,
+        username: Option<&UserName>,
+        email: Option<&EmailAddress>,
+    ) -> Result<Taken, StoreError> {
+        match self.directory() {
+            Directory::Own => self.store().taken(username, email).await,
+            // Asked for one at a time, as whoever signs in would be.
+            Directory::Table(_) | Directory::Mapped(_) => {
+                let mut taken = Taken::default();
+                if let Some(name) = username {
+                    taken.username = self.found_by_login(name.display()).await?.is_some();
+                }
+                if let (Some(email), false) = (email, taken.username) {
+                    taken.email = self.found_by_login(email.as_given()).await?.is_some();
+                }
+                Ok(taken)
+            }
         }
     }
 

@@ -71,7 +71,7 @@ pub use sessions::{Advance, Sessions};
 pub use snapshot::Snapshot;
 pub use tables::TableSum;
 pub use user_source::{SourceAccount, SourceUser, UserSource};
-pub use users::{Credential, Login, UserPage};
+pub use users::{Credential, Login, Taken, UserPage};
 use watch::LastLook;
 pub use watch::WatchGuard;
 

@@ -3,8 +3,11 @@
 use mapae_password::HashText;
 use mapae_verify::{DeclaredScope as _, Scopes};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, LikeExpr};
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select, TryIntoModel};
+use sea_orm::sea_query::{Expr, LikeExpr, SelectStatement, UnionType};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    TryIntoModel,
+};
 
 use super::entity::user::{self, Column, Entity};
 use super::keyed::by_key;
@@ -43,6 +46,15 @@ pub struct Credential {
     pub hash: HashText,
 }
 
+/// Which names of a new account another account has already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The user name.
+    pub username: bool,
+    /// The e-mail address.
+    pub email: bool,
+}
+
 /// One page of accounts, oldest first.
 #[derive(Clone, Debug)]
 pub struct UserPage {
@@ -73,6 +85,21 @@ impl Store {
         };
         let row = by_key(Entity::find().filter(is_login), &self.0.read).await?;
         row.map(to_credential).transpose()
+    }
+
+    /// Which of these is another account's already. Between two who come at the same moment, only
+    /// [`Tx::insert_user`] decides.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn taken(&self, username: Option<&UserName>, email: Option<&EmailAddress>) -> Result<Taken, StoreError> {
+        let (username, email) = (username.map(UserName::canonical), email.map(EmailAddress::canonical));
+        let Some(query) = names_among(username, email) else { return Ok(Taken::default()) };
+        let rows = self.0.read.query_all(&query).await?;
+        let found = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<String>, _>>()?;
+        let is_found = |name: Option<&str>| found.iter().any(|found| Some(found.as_str()) == name);
+        // An address is never a user name: only one of them holds an `@`.
+        Ok(Taken { username: is_found(username), email: is_found(email) })
     }
 
     /// The account with this id, with its hash.
@@ -297,6 +324,17 @@ impl Tx {
     }
 }
 
+/// Those of these canonical names that accounts have, one row for each; `None` where there is none to look for. Two
+/// look-ups in one statement rather than one with `OR`: each is answered by the index of its column alone, however few
+/// rows PostgreSQL thought there were when it planned.
+fn names_among(username: Option<&str>, email: Option<&str>) -> Option<SelectStatement> {
+    let one = |column: Column, name| Entity::find().select_only().column(column).filter(column.eq(name)).into_query();
+    let username = username.map(|name| one(Column::UsernameCanonical, name));
+    let email = email.map(|email| one(Column::EmailCanonical, email));
+    let mut names = [username, email].into_iter().flatten();
+    names.next().map(|first| names.fold(first, |mut all, next| all.union(UnionType::All, next).take()))
+}
+
 /// Accounts that are not disabled and hold a scope in whose name `mapae:admin` occurs. In the words of the index of them,
 /// and with no parameter: only then do both engines see that it has them all.
 fn maybe_administrators() -> Select<Entity> {
@@ -353,5 +391,23 @@ mod tests {
         let plan = Statement::from_string(db.get_database_backend(), format!("EXPLAIN QUERY PLAN {sql}"));
         let plan = db.query_one_raw(plan).await.unwrap().unwrap();
         assert_eq!(plan.try_get::<String>("", "detail").unwrap(), "SCAN mapae_user USING INDEX mapae_user_admin_idx");
+    }
+
+    /// The same.
+    #[tokio::test]
+    async fn a_name_and_an_address_are_looked_up_by_their_indexes() {
+        let db = Database::connect("sqlite::memory:").await.unwrap();
+        Migrator::up(&db, None).await.unwrap();
+        let query = names_among(Some("ann"), Some("ann@example.com")).unwrap();
+        let Statement { sql, values, .. } = db.get_database_backend().build(&query);
+        let plan =
+            Statement { sql: format!("EXPLAIN QUERY PLAN {sql}"), values, db_backend: db.get_database_backend() };
+        let steps = db.query_all_raw(plan).await.unwrap();
+        let steps: Vec<String> = steps.iter().map(|step| step.try_get("", "detail").unwrap()).collect();
+        let steps: Vec<&str> = steps.iter().map(String::as_str).filter(|step| step.contains("mapae_user")).collect();
+        let by = |index, column| format!("SEARCH mapae_user USING COVERING INDEX {index} ({column}=?)");
+        let name = by("mapae_user_username_canonical_key", "username_canonical");
+        assert_eq!(steps, [name, by("mapae_user_email_canonical_key", "email_canonical")]);
+        assert!(names_among(None, None).is_none());
     }
 }

@@ -74,6 +74,33 @@ async fn of_twenty_sign_ups_for_one_address_one_wins() {
     assert_eq!(server.accounts().await, 1);
 }
 
+/// Each wants what others want too, the name, the address or both: nobody gets half, and each is told what was taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_and_an_address_that_many_want_are_each_given_once() {
+    let server = Server::start().await;
+    let (names, addresses) = (["Ann", "ANN", "ann"], ["a@example.com", "A@Example.com", "a@EXAMPLE.COM"]);
+    let answers = at_once((0..21).map(|number| {
+        let (mut username, mut email) = (format!("user{number}"), format!("user{number}@example.com"));
+        if number % 3 != 1 {
+            names[number / 3 % 3].clone_into(&mut username);
+        }
+        if number % 3 != 2 {
+            addresses[number / 3 % 3].clone_into(&mut email);
+        }
+        server.post("/users/signup").json(&json!({ "username": username, "email": email, "password": PASSWORD }))
+    }))
+    .await;
+    let won: Vec<usize> = (0..21).filter(|number| answers[*number].0 == 201).collect();
+    // One who wanted both, or one for each.
+    assert!(matches!(won.as_slice(), [one] if one % 3 == 0) || won.len() == 2, "{answers:?}");
+    assert_eq!(count(&answers, 409), 21 - won.len(), "{answers:?}");
+    for (number, (status, body)) in answers.iter().enumerate().filter(|(_, (status, _))| *status != 201) {
+        let told = (number % 3, body["code"].as_str().unwrap());
+        assert!(matches!(told, (0 | 2, "username_taken") | (0 | 1, "email_taken")), "{told:?} {status}");
+    }
+    assert_eq!(server.accounts().await, won.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_several_who_want_one_name_one_gets_it() {
     let server = Server::start().await;

@@ -111,6 +111,36 @@ async fn an_address_is_taken_in_every_way_of_writing_it() {
 }
 
 #[tokio::test]
+async fn of_a_name_and_an_address_that_are_taken_the_name_is_told() {
+    let server = Server::start().await;
+    for names in [
+        json!({ "username": "Ann", "email": "ann@example.com" }),
+        json!({ "username": "Bob" }),
+        json!({ "email": "cy@example.com" }),
+    ] {
+        let mut body = names;
+        body["password"] = json!(PASSWORD);
+        expect(sign_up(&server, &body).await, StatusCode::CREATED).await;
+    }
+    for (username, email, code) in [
+        // One account has both, or two have one each.
+        (Some("ANN"), Some("Ann@Example.com"), "username_taken"),
+        (Some("bob"), Some("CY@example.com"), "username_taken"),
+        (Some("ann"), Some("cy@example.com"), "username_taken"),
+        (Some("BOB"), Some("free@example.com"), "username_taken"),
+        (Some("free"), Some("Cy@EXAMPLE.com"), "email_taken"),
+        (Some("bOB"), None, "username_taken"),
+        (None, Some("ANN@example.com"), "email_taken"),
+    ] {
+        let body = json!({ "username": username, "email": email, "password": PASSWORD });
+        problem(sign_up(&server, &body).await, StatusCode::CONFLICT, code).await;
+    }
+    assert_eq!(server.accounts().await, 3);
+    let body = json!({ "username": "free", "email": "free@example.com", "password": PASSWORD });
+    expect(sign_up(&server, &body).await, StatusCode::CREATED).await;
+}
+
+#[tokio::test]
 async fn fields_that_do_not_exist_are_refused_by_name() {
     let server = Server::start().await;
     for field in ["scope", "scopes", "disabled", "id", "is_admin", "Username", "password_hash", "constructor"] {
