@@ -1,6 +1,8 @@
-//! Something between us and PostgreSQL that writes other statements than those that we send.
+//! Something between us and PostgreSQL that writes other statements than those that we send, and counts how often it was
+//! asked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -11,11 +13,14 @@ use tokio::task::JoinHandle;
 type Others = &'static [(&'static str, &'static str)];
 
 /// Listens on a free port until it goes.
-pub(crate) struct Pooler(JoinHandle<()>);
+pub(crate) struct Pooler {
+    listening: JoinHandle<()>,
+    asked: Arc<AtomicUsize>,
+}
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        self.0.abort();
+        self.listening.abort();
     }
 }
 
@@ -27,30 +32,43 @@ impl Pooler {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         *url = url.replace(&server, &listener.local_addr().unwrap().to_string());
         let server: Arc<str> = server.into();
-        Self(tokio::spawn(async move {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let listening = tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let server = Arc::clone(&server);
+                let (server, count) = (Arc::clone(&server), Arc::clone(&count));
                 tokio::spawn(async move {
                     // A connection that is cut short is the client's business.
-                    let _ = pass(client, &server, others).await;
+                    let _ = pass(client, &server, others, &count).await;
                 });
             }
-        }))
+        });
+        Self { listening, asked }
+    }
+
+    /// How often the server was asked for an answer: each is a round trip.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 }
 
-async fn pass(client: TcpStream, server: &str, others: Others) -> std::io::Result<()> {
+async fn pass(client: TcpStream, server: &str, others: Others, asked: &AtomicUsize) -> std::io::Result<()> {
     let (mut from_server, to_server) = TcpStream::connect(server).await?.into_split();
     let (from_client, mut to_client) = client.into_split();
     tokio::select! {
-        sent = send(from_client, to_server, others) => sent,
+        sent = send(from_client, to_server, others, asked) => sent,
         answered = tokio::io::copy(&mut from_server, &mut to_client) => answered.map(drop),
     }
 }
 
 /// Passes the client's messages on: the first has no type, each other one begins with it; then comes a length.
-async fn send(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, others: Others) -> std::io::Result<()> {
+async fn send(
+    mut client: OwnedReadHalf,
+    mut server: OwnedWriteHalf,
+    others: Others,
+    asked: &AtomicUsize,
+) -> std::io::Result<()> {
     let mut kind = None;
     loop {
         let length = client.read_u32().await?;
@@ -61,6 +79,10 @@ async fn send(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, others: Oth
             for (ours, other) in others {
                 body = replaced(&body, ours.as_bytes(), other.as_bytes());
             }
+        }
+        // A simple query, or the end of what is asked at once.
+        if matches!(kind, Some(b'Q' | b'S')) {
+            asked.fetch_add(1, Ordering::SeqCst);
         }
         let mut message: Vec<u8> = kind.into_iter().collect();
         message.extend(u32::try_from(body.len() + 4).unwrap().to_be_bytes());

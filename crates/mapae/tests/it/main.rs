@@ -64,6 +64,7 @@ mod refusal_floor;
 mod refusal_timing;
 mod renewal;
 mod require;
+mod round_trips;
 mod schema;
 mod secrets;
 mod server;

@@ -114,15 +114,18 @@ pub(super) async fn connect_to_read(options: &DatabaseOptions) -> Result<Databas
 
 /// A pool that knows within [`ANSWER_TIMEOUT`] whether a connection is still good. By itself it would wait for the answer
 /// of one that is lost, and its place in the pool with it, for as long as TCP does. It still does where a connection is
-/// lost in the moment between our question after its release and the pool's own, until the pool is replaced.
+/// lost in the moment between its last answer and the pool's own question after its release, until the pool is replaced.
 fn tested() -> PgPoolOptions {
     PgPoolOptions::new()
         .test_before_acquire(false)
         .before_acquire(|connection, known| {
             Box::pin(async move { Ok(known.idle_for < RECENT || answers(connection).await.is_ok()) })
         })
-        // What was given up in the middle shows here, before the pool itself waits for it.
-        .after_release(|connection, _| Box::pin(async move { answers(connection).await.map(|()| true) }))
+        // What was given up in the middle shows here, before the pool itself waits for it. Nothing is asked: this waits
+        // for answers that are still to come, and where there are none it is done.
+        .after_release(|connection, _| {
+            Box::pin(async move { in_time(ANSWER_TIMEOUT, connection.flush()).await.map(|()| true) })
+        })
 }
 
 /// As [`tested`], and in no transaction. One whose beginning was given up in the middle may have begun all the same, and
