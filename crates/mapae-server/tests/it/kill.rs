@@ -1,4 +1,4 @@
-//! An answered success is on disk: the server is killed again and again while people sign up.
+//! An answered success is on disk: the server is killed again and again while people sign up, and while they refresh.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,6 +12,8 @@ use crate::support::Home;
 const KILLS: usize = 20;
 /// People who sign up at the same time.
 const PEOPLE: usize = 4;
+/// People who refresh at the same time.
+const REFRESHING: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,4 +83,83 @@ async fn every_answered_sign_up_survives_sigkill() {
     assert_eq!(checked.status, Some(0), "{checked:?}");
     println!("{KILLS} kills, {} answered sign-ups, none lost", answered.len());
     server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answered_refresh_survives_sigkill() {
+    let home = Home::new();
+    let mut tokens: Vec<String> = Vec::new();
+    let mut answered = 0;
+    for round in 0..KILLS {
+        let mut server = Server::start(&home, &[]);
+        if round == 0 {
+            for person in 0..REFRESHING {
+                let name = format!("p{person}");
+                let body = json!({ "username": name, "password": PASSWORD });
+                let made = reqwest::Client::new().post(format!("{}/users/signup", server.url)).json(&body).send().await;
+                assert_eq!(made.expect("an answer").status(), 201);
+                let (_, body) = server.sign_in(&name, PASSWORD, "").await;
+                tokens.push(body["refresh_token"].as_str().expect("a token").to_owned());
+            }
+        }
+        let killed = Arc::new(AtomicBool::new(false));
+        let count = Arc::new(AtomicUsize::new(0));
+        let people: Vec<_> = tokens
+            .drain(..)
+            .map(|mut token| {
+                let url = format!("{}/oauth2/token", server.url);
+                let (killed, count) = (Arc::clone(&killed), Arc::clone(&count));
+                tokio::spawn(async move {
+                    let client = reqwest::Client::new();
+                    loop {
+                        // The first of each round shows a token of before the kill.
+                        match refreshed(&client, &url, &token).await {
+                            Ok(successor) => token = successor,
+                            Err(error) => {
+                                assert!(killed.load(Ordering::SeqCst), "{error}");
+                                return token;
+                            }
+                        }
+                        count.fetch_add(1, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        tokio::time::timeout(PATIENCE, async {
+            while count.load(Ordering::SeqCst) < 4 * REFRESHING {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .expect("people can refresh");
+        // Each round is cut at another moment.
+        tokio::time::sleep(Duration::from_micros(700 * round as u64)).await;
+        killed.store(true, Ordering::SeqCst);
+        server.kill();
+        for person in people {
+            tokens.push(person.await.expect("no refresh failed before the kill"));
+        }
+        answered += count.load(Ordering::SeqCst);
+    }
+    let mut server = Server::start(&home, &[]);
+    for token in &tokens {
+        let url = format!("{}/oauth2/token", server.url);
+        refreshed(&reqwest::Client::new(), &url, token).await.expect("it is still good");
+    }
+    // A token that the database does not know of yet would be taken too, and written down.
+    let trail = home.run(&["audit", "export"], &[]).stdout;
+    assert!(trail.contains("session.") || trail.contains("sign-in."), "the trail is read: {trail}");
+    assert!(!trail.contains("refresh-token."), "answered but lost: {trail}");
+    println!("{KILLS} kills, {answered} answered refreshes, none lost");
+    server.stop();
+}
+
+/// The successor of a refresh token.
+async fn refreshed(client: &reqwest::Client, url: &str, token: &str) -> Result<String, reqwest::Error> {
+    let form = [("grant_type", "refresh_token"), ("client_id", "mapae"), ("refresh_token", token)];
+    let answer = client.post(url).form(&form).send().await?;
+    let status = answer.status();
+    let body: serde_json::Value = answer.json().await?;
+    assert_eq!(status, 200, "{body}");
+    Ok(body["refresh_token"].as_str().expect("a token").to_owned())
 }

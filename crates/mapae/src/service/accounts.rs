@@ -121,7 +121,7 @@ impl Service {
             }
             Directory::Own => {
                 let id = self.ids().uuid_v7().into();
-                let mut tx = self.store().begin().await?;
+                let mut tx = self.store().begin_in_group().await?;
                 let user = tx.insert_user(NewUser { id, username, email, full_name, scopes }, &hash).await?;
                 tx.record(Entry::new(made, by).user(&user.id)).await?;
                 tx.commit().await?;

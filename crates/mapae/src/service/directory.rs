@@ -228,6 +228,20 @@ impl Service {
         self.begin_on_both(id, None).await
     }
 
+    /// As [`Self::begin_on`], in a group where that can be: see [`Store::begin_in_group`].
+    ///
+    /// [`Store::begin_in_group`]: crate::store::Store::begin_in_group
+    pub(super) async fn begin_in_group_on(&self, id: &UserId) -> Result<(Tx, Option<Found>), StoreError> {
+        match self.directory() {
+            Directory::Own => {
+                let tx = self.store().begin_in_group().await?;
+                let found = tx.credential(id).await?.map(Found::from);
+                Ok((tx, found))
+            }
+            Directory::Table(_) | Directory::Mapped(_) => self.begin_on(id).await,
+        }
+    }
+
     /// As [`Self::begin_on`], for a transaction that goes on to change the `other` account: of two who do this to each
     /// other, one comes first.
     pub(super) async fn begin_on_both(

@@ -226,10 +226,12 @@ impl Service {
         };
         // Whose it is does not change, so that much may be known before the transaction begins, perhaps from memory.
         let known = self.store().cached_session(&token.session).await?.ok_or(NOT_OURS)?;
-        let (mut tx, found) = self.begin_on(&known.user_id).await?;
+        let (mut tx, found) = self.begin_in_group_on(&known.user_id).await?;
         let session = tx.session(&token.session).await?;
         let session = session.filter(|session| session.client_id == client.id.as_str()).ok_or(NOT_OURS)?;
         if let Some((_, reason)) = session.ended {
+            // Whoever ended it may be in the same group.
+            tx.commit().await?;
             return Err(ended(reason));
         }
         let state = session.refreshable(self.now()).ok_or(OVER)?;
@@ -349,7 +351,8 @@ impl Service {
                         );
                     }
                 } else {
-                    drop(tx);
+                    // What is given out again is durable first, wherever it comes from.
+                    tx.commit().await?;
                 }
                 self.confirm_account(&session).await.map_err(|error| match error {
                     IssueError::NoSuchUser => ended(EndReason::Account),

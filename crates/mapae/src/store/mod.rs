@@ -45,7 +45,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 use mapae_verify::Clock;
 use metrics::counter;
-use sea_orm::{ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveValue::Set, DbErr, EntityTrait};
 use tokio::sync::watch as watch_channel;
 use tracing::Span;
 
@@ -236,8 +236,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the writer, or a connection that may write, is not free in time.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        self.begun(self.0.connections.begin()).await
+    }
+
+    /// As [`Self::begin`], for a short transaction that waits for nothing but the database, and that many do at once. On
+    /// SQLite it shares one sync of the disk with others, and sees what those before it did, which is not durable yet. So
+    /// whoever hands out what it saw commits first, even where it changed nothing. One that stands still is undone.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the writer, or a connection that may write, is not free in time.
+    pub async fn begin_in_group(&self) -> Result<Tx, StoreError> {
+        self.begun(self.0.connections.begin_in_group()).await
+    }
+
+    async fn begun(&self, begin: impl Future<Output = Result<LimitedTransaction, DbErr>>) -> Result<Tx, StoreError> {
         let span = tracing::trace_span!(target: TRACES, "transaction", committed = false);
-        let inner = self.0.connections.begin().await?;
+        let inner = begin.await?;
         Ok(Tx { inner, store: self.clone(), changes: Vec::new(), revoked: Vec::new(), recorded: Vec::new(), span })
     }
 

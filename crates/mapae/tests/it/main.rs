@@ -28,6 +28,7 @@ mod exchange;
 mod feed;
 mod forge;
 mod forward_auth;
+mod groups;
 mod held_requests;
 mod hooks;
 mod key_import;

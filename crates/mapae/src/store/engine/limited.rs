@@ -13,6 +13,8 @@ use sea_orm::{
 };
 use tokio::sync::watch;
 
+use super::group::Member;
+
 /// How long closing connections may take where there is a network on the way: one of which nothing is heard any more does
 /// not hold up the end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -115,7 +117,13 @@ impl LimitedPool {
         let replaced = self.0.replaced.subscribe();
         let pool = self.pool();
         let inner = within(limits.begun, &replaced, pool.begin_with_options(options)).await?;
-        Ok(LimitedTransaction { inner, limit: limits.held, brief: limits.brief, replaced })
+        Ok(LimitedTransaction { inner: Work::Alone(inner), limit: limits.held, brief: limits.brief, replaced })
+    }
+
+    /// One that has begun in a group of this pool's.
+    pub(super) fn in_group(&self, member: Member) -> LimitedTransaction {
+        let (limits, replaced) = (self.0.limits, self.0.replaced.subscribe());
+        LimitedTransaction { inner: Work::InGroup(member), limit: limits.held, brief: limits.brief, replaced }
     }
 
     async fn asked<T>(&self, ask: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, DbErr>) -> Result<T, DbErr> {
@@ -127,14 +135,27 @@ impl LimitedPool {
 }
 
 /// A transaction whose every statement is answered in time or fails.
-#[derive(Debug)]
 pub(in crate::store) struct LimitedTransaction {
-    inner: DatabaseTransaction,
+    inner: Work,
     /// For one statement.
     limit: Option<Duration>,
     brief: Option<Duration>,
     /// Of the pool that it began in.
     replaced: watch::Receiver<()>,
+}
+
+/// Where statements go.
+enum Work {
+    /// To a transaction of its own.
+    Alone(DatabaseTransaction),
+    /// To one that becomes durable together with others.
+    InGroup(Member),
+}
+
+impl fmt::Debug for LimitedTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimitedTransaction").field("limit", &self.limit).finish_non_exhaustive()
+    }
 }
 
 impl LimitedTransaction {
@@ -145,7 +166,17 @@ impl LimitedTransaction {
 
     /// Commits; where no answer comes, nobody knows whether it happened.
     pub(in crate::store) async fn commit(self) -> Result<(), DbErr> {
-        within(self.limit, &self.replaced, self.inner.commit()).await
+        match self.inner {
+            Work::Alone(inner) => within(self.limit, &self.replaced, inner.commit()).await,
+            Work::InGroup(member) => within(self.limit, &self.replaced, member.commit()).await,
+        }
+    }
+
+    async fn asked<T>(&self, ask: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, DbErr>) -> Result<T, DbErr> {
+        match &self.inner {
+            Work::Alone(inner) => within(self.limit, &self.replaced, ask(inner)).await,
+            Work::InGroup(member) => within(self.limit, &self.replaced, member.asked(ask)).await,
+        }
     }
 }
 
@@ -175,23 +206,26 @@ impl ConnectionTrait for LimitedPool {
 #[async_trait]
 impl ConnectionTrait for LimitedTransaction {
     fn get_database_backend(&self) -> DbBackend {
-        self.inner.get_database_backend()
+        match &self.inner {
+            Work::Alone(inner) => inner.get_database_backend(),
+            Work::InGroup(_) => DbBackend::Sqlite,
+        }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        within(self.limit, &self.replaced, self.inner.execute_raw(statement)).await
+        self.asked(async |inner| inner.execute_raw(statement).await).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        within(self.limit, &self.replaced, self.inner.execute_unprepared(sql)).await
+        self.asked(async |inner| inner.execute_unprepared(sql).await).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        within(self.limit, &self.replaced, self.inner.query_one_raw(statement)).await
+        self.asked(async |inner| inner.query_one_raw(statement).await).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        within(self.limit, &self.replaced, self.inner.query_all_raw(statement)).await
+        self.asked(async |inner| inner.query_all_raw(statement).await).await
     }
 }
 

@@ -6,6 +6,8 @@ mod damage;
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 #[path = "no_damage.rs"]
 mod damage;
+#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only SQLite has one writer"))]
+mod group;
 #[cfg_attr(
     not(any(feature = "postgres", feature = "sqlite")),
     expect(dead_code, reason = "no engine is built in to have limits")
@@ -39,6 +41,7 @@ use tokio::task::JoinHandle;
 use super::DatabaseOptions;
 use super::error::{OpenError, StoreError};
 pub(super) use damage::is_damage;
+use group::Groups;
 pub(super) use limited::{LimitedPool, LimitedTransaction};
 pub(super) use postgres::is_conflict;
 pub(super) use turn::Turn;
@@ -74,6 +77,8 @@ pub(super) struct Connections {
     pub(super) watch: LimitedPool,
     /// Said at the beginning of each transaction that writes, where connections cannot keep it.
     pub(super) write_limits: Option<Arc<str>>,
+    /// Where there is one writer.
+    groups: Option<Groups>,
     /// Where PostgreSQL tells of changes at once.
     listening: Option<postgres::Listening>,
 }
@@ -101,6 +106,14 @@ impl Connections {
             transaction.execute_unprepared(limits).await?;
         }
         Ok(transaction)
+    }
+
+    /// The same, for one that becomes durable together with others where that saves time.
+    pub(super) async fn begin_in_group(&self) -> Result<LimitedTransaction, DbErr> {
+        match &self.groups {
+            Some(groups) => Ok(self.write.in_group(groups.begin().await?)),
+            None => self.begin().await,
+        }
     }
 
     /// Wakes `news` whenever the database tells of a change; `None` where it never does.

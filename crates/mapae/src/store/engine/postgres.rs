@@ -87,6 +87,7 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
         read: lazy(work(tested()), "mapae", limits),
         write: lazy(work(tested_and_undone()), "mapae", limits),
         watch: lazy(watch, "mapae watch", watch_limits),
+        groups: None,
         write_limits: pooler.map(|()| statements(options).into()),
         listening: listening.map(|connect| Listening(connect.application_name("mapae listen"))),
     })

@@ -6,6 +6,7 @@ use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
 
+use super::group::Groups;
 use super::{Connections, DatabaseOptions, Engine, LimitedPool, OpenError};
 
 /// How long a statement waits for another process's write, and a request for a connection.
@@ -25,9 +26,11 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<Connections, Op
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
     };
+    let write = open(options, 1, ours).await.map(LimitedPool::lasting)?;
     Ok(Connections {
         engine: Engine::Sqlite,
-        write: open(options, 1, ours).await.map(LimitedPool::lasting)?,
+        groups: Some(Groups::new(write.clone(), Engine::Sqlite.writing())),
+        write,
         read: open(options, READERS, ours).await.map(LimitedPool::lasting)?,
         watch: open(options, 1, ours).await.map(LimitedPool::lasting)?,
         write_limits: None,
