@@ -60,6 +60,10 @@ What profiles of these rows show, and why some of them are where they are.
 - **Sign-ins** wait for hashes alone: the threads that hash are never idle, and a hash beside nothing else takes as long.
   The memory of a hash is kept from one to the next, and asked for in large pages (`MADV_HUGEPAGE`), without which it takes
   a fifth to a quarter longer. Where `/sys/kernel/mm/transparent_hugepage/enabled` says `never` it does.
+  That helps one hash alone more than several at once, since the cores of this machine share the way to the memory: the bare
+  hash on all of them (note) falls short of cores ÷ time of one hash by more than sign-ins do.
+- **The flood**: on Linux the threads that hash let all others go first (they are ten steps nicer), and a request does not
+  wait until a hash has had its time slice, which was 4 ms at the 99th percentile. Sign-ins are as many.
 - **Durable, on SQLite**: refreshes and sign-ups that queue for the one writer share a transaction, and with it one sync of
   the disk; each has a savepoint of its own, and nobody is answered before the commit. Alone, a refresh took 0.37 ms of the
   processor and waited for the disk besides; now it takes 0.19 ms. What is left are some 15 turns between the thread that
