@@ -15,24 +15,26 @@ use crate::cheating_pooler::Pooler;
 use crate::database::{Directory, is_postgres};
 use crate::server::{MASTER_KEY, START, new_account, settings};
 
-/// Connections that were given back are tested within this time, and so long ago that they are tested again when they are
+/// Connections that were given back have been tested by then, and so long ago that they are tested again when they are
 /// taken.
 const QUIET: Duration = Duration::from_millis(150);
+/// The same, however busy the machine is.
+const SETTLED: Duration = Duration::from_secs(1);
+const TIMES: usize = 8;
 
-/// The fewest of several times: a connection that is new has to prepare its statements.
-async fn fewest(pooler: &Pooler, act: impl AsyncFn(usize)) -> usize {
-    let mut counts = Vec::new();
-    for number in 0..8 {
-        let before = pooler.asked();
-        act(number).await;
-        let mut asked = before;
-        while asked < pooler.asked() {
-            asked = pooler.asked();
+/// How often the server is asked, in the mean. Some acts before that do not count: connections that are new have to
+/// prepare their statements.
+async fn asked(pooler: &Pooler, act: impl AsyncFn(usize)) -> usize {
+    let repeat = async |from: usize| {
+        for number in from..from + TIMES {
+            act(number).await;
             sleep(QUIET).await;
         }
-        counts.push(asked - before);
-    }
-    counts.into_iter().min().unwrap()
+        sleep(SETTLED).await;
+        pooler.asked()
+    };
+    let before = repeat(0).await;
+    (repeat(TIMES).await - before) / TIMES
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,15 +50,18 @@ async fn an_account_is_made_in_one_look_up_and_one_transaction() {
     let key = MasterKey::new(MASTER_KEY.to_vec()).unwrap();
     let mapae = Mapae::start(store, settings("https://auth.example.com"), key, clock).await.unwrap();
 
-    let made = fewest(&pooler, async |number| {
+    let made = asked(&pooler, async |number| {
         let name = format!("ann{number}");
         let new = NewAccount { email: Some(format!("{name}@example.com")), ..new_account(&name) };
         mapae.add_account(new, None, By::System).await.unwrap();
     });
-    // A test, the look-up, and a test; a test, BEGIN, the account, the audit trail, COMMIT, and two tests.
-    assert_eq!(made.await, 3 + 7);
+    // A test, the look-up, and a test; a test, BEGIN, the account, the audit trail, COMMIT, and two tests. A connection that
+    // was used a moment ago is not tested when it is taken.
+    let made = made.await;
+    assert!(made <= 3 + 7, "{made}");
 
     let id = mapae.find_account("ann0").await.unwrap().id;
-    let read = fewest(&pooler, async |_| drop(mapae.account_by_id(&id).await.unwrap()));
-    assert_eq!(read.await, 3);
+    let read = asked(&pooler, async |_| drop(mapae.account_by_id(&id).await.unwrap()));
+    let read = read.await;
+    assert!(read <= 3, "{read}");
 }

@@ -58,7 +58,11 @@ impl Service {
         let records = self.store().signing_keys().await?;
         let at = due(&records, self.settings());
         if at.is_none_or(|at| at > self.now()) {
-            return reloaded.map(|()| at);
+            // What could not be loaded may have been mended meanwhile, by whoever was faster.
+            return match reloaded {
+                Ok(()) => Ok(at),
+                Err(_) => self.reload_keys().await.map(|()| at),
+            };
         }
         // What could not be loaded may be what is missing.
         self.rotate_if_due(&records).await?;
