@@ -10,6 +10,7 @@ use mapae::store::{Login, Store, StoreError, Tx};
 use mapae_password::HashText;
 use mapae_verify::Scopes;
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
+use tokio::sync::oneshot::{self, Sender};
 use tokio::task::JoinHandle;
 
 use crate::database::{is_file, is_postgres};
@@ -67,6 +68,17 @@ impl Queue {
         .await
     }
 
+    /// One that writes this, and commits when it is told to.
+    async fn writes_slowly(&self, name: &'static str) -> (Sender<()>, JoinHandle<Result<(), StoreError>>) {
+        let (go, wait) = oneshot::channel();
+        let member = self.member(async move |mut tx| {
+            write(&mut tx, name).await?;
+            let _ = wait.await;
+            tx.commit().await
+        });
+        (go, member.await)
+    }
+
     fn go(&mut self) {
         drop(self.first.take());
     }
@@ -83,15 +95,8 @@ async fn nobody_is_answered_before_the_group_is_durable() {
     }
     let server = Server::start().await;
     let mut queue = Queue::new(&server).await;
-    let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let one = queue.writes("one").await;
-    let other = queue
-        .member(async move |mut tx| {
-            write(&mut tx, "other").await?;
-            let _ = wait.await;
-            tx.commit().await
-        })
-        .await;
+    let (go, other) = queue.writes_slowly("other").await;
     queue.go();
     tokio::time::sleep(QUEUED).await;
     assert!(!one.is_finished(), "its commit is that of the group");
@@ -155,15 +160,8 @@ async fn what_fails_goes_away_or_panics_undoes_only_itself() {
 async fn whoever_goes_away_while_it_becomes_durable_takes_nobody_along() {
     let server = Server::start().await;
     let mut queue = Queue::new(&server).await;
-    let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let gone = queue.writes("gone").await;
-    let slow = queue
-        .member(async move |mut tx| {
-            write(&mut tx, "slow").await?;
-            let _ = wait.await;
-            tx.commit().await
-        })
-        .await;
+    let (go, slow) = queue.writes_slowly("slow").await;
     queue.go();
     tokio::time::sleep(QUEUED).await;
     gone.abort();
@@ -180,7 +178,7 @@ async fn one_that_stands_still_holds_nobody_up() {
     }
     let server = Server::start().await;
     let mut queue = Queue::new(&server).await;
-    let (go, wait) = tokio::sync::oneshot::channel::<()>();
+    let (go, wait) = oneshot::channel::<()>();
     let finished = queue.writes("finished").await;
     let still = queue
         .member(async move |mut tx| {
