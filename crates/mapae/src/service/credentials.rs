@@ -201,7 +201,7 @@ impl Service {
 
     /// Replaces a weak or deprecated hash, once, and never over a change that somebody else made meanwhile.
     async fn renew_hash(&self, proven: &mut Proven) -> Result<(), RenewError> {
-        let new = self.0.passwords.hash(&proven.password).await?;
+        let new = self.0.passwords.renew(&proven.password).await?;
         if self.swap_password_hash(&proven.user.id, &proven.hash, &new).await? {
             proven.hash = new;
         }

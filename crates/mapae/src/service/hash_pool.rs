@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, Sender, bounded};
 use mapae_password::Workspace;
 use metrics::{counter, histogram};
 use tokio::sync::oneshot;
@@ -66,12 +66,32 @@ impl HashPool {
         self.jobs.len()
     }
 
-    /// Runs `work` on a thread of the pool. A caller that goes away while its job waits costs nothing; one that goes
-    /// away while it runs leaves the thread busy until it is done.
+    /// Runs `work` on a thread of the pool for somebody who is turned away, and counted, when the queue is full. A caller
+    /// that goes away while its job waits costs nothing; one that goes away while it runs leaves the thread busy until it
+    /// is done.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Workspace) -> T + Send + 'static,
     ) -> Result<Done<T>, PoolBusy> {
+        let queued = self.queue(work).inspect_err(|PoolBusy| {
+            counter!("mapae_password_queue_refusals_total").increment(1);
+        });
+        // A job that panicked never answers.
+        queued?.await.map_err(|_| PoolBusy)
+    }
+
+    /// As [`Self::run`], for work that may as well be left out.
+    pub(crate) async fn run_uncounted<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Workspace) -> T + Send + 'static,
+    ) -> Result<Done<T>, PoolBusy> {
+        self.queue(work)?.await.map_err(|_| PoolBusy)
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Workspace) -> T + Send + 'static,
+    ) -> Result<oneshot::Receiver<Done<T>>, PoolBusy> {
         let (answer, answered) = oneshot::channel();
         let queued = Instant::now();
         let begun = Arc::clone(&self.begun);
@@ -90,14 +110,8 @@ impl HashPool {
             // Nobody waits any more: the result is not needed.
             let _ = answer.send(Done { value, started, took });
         });
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => {
-                counter!("mapae_password_queue_refusals_total").increment(1);
-                PoolBusy
-            }
-        })?;
-        // A job that panicked never answers.
-        answered.await.map_err(|_| PoolBusy)
+        self.jobs.try_send(job).map_err(|_| PoolBusy)?;
+        Ok(answered)
     }
 }
 

@@ -150,7 +150,7 @@ impl Passwords {
     async fn measure(&self, hash: HashText) {
         let inner = Arc::clone(&self.0);
         let class = inner.context.cost_class(&hash).ok();
-        let run = self.0.pool.run(move |workspace| {
+        let run = self.0.pool.run_uncounted(move |workspace| {
             let any = Password::new("any password takes as long")?;
             inner.verify(&hash, &any, workspace)
         });
@@ -225,7 +225,15 @@ impl Passwords {
     /// # Errors
     /// [`NewPasswordError::Busy`] or [`NewPasswordError::Hash`].
     pub async fn hash(&self, password: &Password) -> Result<HashText, NewPasswordError> {
-        self.hash_checked(password, |_| Ok(())).await
+        self.0.pool.run(self.hashing(password, |_| Ok(()))).await?.value
+    }
+
+    /// As [`Self::hash`], for somebody who signs in whether it comes to that or not.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(super) async fn renew(&self, password: &Password) -> Result<HashText, NewPasswordError> {
+        self.0.pool.run_uncounted(self.hashing(password, |_| Ok(()))).await?.value
     }
 
     /// Checks a new password against the policy and hashes it. `inputs` are the person's own names, which the password
@@ -239,29 +247,76 @@ impl Passwords {
         policy: PasswordPolicy,
         inputs: Vec<String>,
     ) -> Result<HashText, NewPasswordError> {
-        self.hash_checked(password, move |password| {
+        let hashing = self.hashing(password, move |password| {
             let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
             policy.check(password, &inputs).map_err(|error| match error {
                 PolicyError::Broken(violations) => NewPasswordError::Refused(violations),
                 PolicyError::Unreadable(error) => NewPasswordError::Unreadable(error),
             })
-        })
-        .await
+        });
+        self.0.pool.run(hashing).await?.value
     }
 
-    /// Judging strength takes milliseconds too, so it runs on the pool.
-    async fn hash_checked(
+    /// Judging strength takes milliseconds too, so it is done on the pool.
+    fn hashing(
         &self,
         password: &Password,
         check: impl FnOnce(&Password) -> Result<(), NewPasswordError> + Send + 'static,
-    ) -> Result<HashText, NewPasswordError> {
+    ) -> impl FnOnce(&mut Workspace) -> Result<HashText, NewPasswordError> + Send + 'static {
         let mut salt = [0; 16];
         self.0.rng.fill(&mut salt);
         let (inner, password) = (Arc::clone(&self.0), password.clone());
-        let done = self.0.pool.run(move |workspace| {
+        move |workspace| {
             check(&password)?;
             Ok(inner.hash(&password, &salt, workspace)?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use mapae_password::Argon2Params;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::domain::SystemRng;
+
+    #[tokio::test]
+    async fn only_people_are_counted_as_turned_away() {
+        let context = Context { argon2: Argon2Params::new(64, 1, 1).unwrap(), ..Context::default() };
+        let pool = HashPoolSettings { threads: NonZeroUsize::MIN, queue: 1 };
+        let passwords = Passwords::new(context, pool, Arc::new(SystemRng)).unwrap();
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let refusals = || {
+            let text = recorder.handle().render();
+            let line = text.lines().find_map(|line| line.strip_prefix("mapae_password_queue_refusals_total "));
+            line.map_or(0, |count| count.parse().unwrap())
+        };
+
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let hold = passwords.0.pool.run(move |_| {
+            begun.send(()).unwrap();
+            wait.recv().unwrap();
         });
-        done.await?.value
+        let others = async {
+            has_begun.await.unwrap();
+            let queued = passwords.0.pool.run(|_| ());
+            let refused = async {
+                let given = Password::new("a tablet for nine post horses").unwrap();
+                passwords.measure(passwords.0.context.dummy()).await;
+                assert!(matches!(passwords.renew(&given).await, Err(NewPasswordError::Busy(PoolBusy))));
+                assert_eq!(refusals(), 0);
+                assert_eq!(passwords.check(None, true, &given).await, Err(PoolBusy));
+                assert_eq!(refusals(), 1);
+                go.send(()).unwrap();
+            };
+            tokio::join!(queued, refused).0.unwrap();
+        };
+        tokio::join!(hold, others).0.unwrap();
+        assert!(passwords.0.floor.get().is_zero(), "a measurement that was not made has no result");
     }
 }
