@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::{SmallVec, smallvec};
 
 use crate::{Actor, Scopes, Subject};
 
@@ -18,13 +19,13 @@ pub struct NoExtra {}
 
 /// The recipients of a token: one string or an array of strings on the wire (RFC 7519 §4.1.3).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Audience(Vec<String>);
+pub struct Audience(SmallVec<[String; 1]>);
 
 impl Audience {
     /// One recipient.
     #[must_use]
     pub fn one(recipient: impl Into<String>) -> Self {
-        Self(vec![recipient.into()])
+        Self(smallvec![recipient.into()])
     }
 
     /// The recipients, in order.
@@ -88,7 +89,7 @@ impl<'de> Deserialize<'de> for Audience {
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Audience, A::Error> {
-                let mut many = Vec::new();
+                let mut many = SmallVec::new();
                 while let Some(item) = items.next_element()? {
                     many.push(item);
                 }
