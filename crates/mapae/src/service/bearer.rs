@@ -135,8 +135,9 @@ impl Service {
         let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
         // What is known of the session serves its other tokens too, but for what differs between them.
         if let Some(known) = noted.or_else(|| self.0.grounds.get(sid, epoch?)) {
-            let counts = !is_new
-                || (known.session.speaks_for(&claims.sub) && !self.store().is_token_revoked(&claims.jti).await?);
+            // What is in memory counts: the epoch says so.
+            let counts =
+                !is_new || (known.session.speaks_for(&claims.sub) && !self.store().is_known_as_revoked(&claims.jti));
             if !counts || !known.hold_at(self.0.clock.now_millis()) {
                 return Err(AuthenticateError::Ended);
             }

@@ -116,10 +116,16 @@ impl Store {
     /// [`StoreError`] if the database had to be asked and failed.
     pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
         if self.sees_changes() {
-            return Ok(self.0.cache.is_token_revoked(jti));
+            return Ok(self.is_known_as_revoked(jti));
         }
         // In a box: what is hardly ever done is not to make the future of every request bigger.
         Box::pin(token(jti, &self.0.read)).await
+    }
+
+    /// Whether this one token was revoked. Only for who was just given a [`seen_epoch`](Self::seen_epoch): nothing else says
+    /// that memory knows.
+    pub(crate) fn is_known_as_revoked(&self, jti: &str) -> bool {
+        self.0.cache.is_token_revoked(jti)
     }
 
     /// Reads into memory which tokens are revoked, by way of `db`.
