@@ -43,8 +43,8 @@ impl Cores {
 impl fmt::Display for Cores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some((server, load)) => write!(f, "servers on core {server}, wrk on core {load}"),
-            None => f.write_str("not pinned to cores: servers and wrk compete, so trust the ratio less"),
+            Some((server, load)) => write!(f, "servers on core {server}, load on core {load}"),
+            None => f.write_str("not pinned to cores: servers and load compete, so trust the ratio less"),
         }
     }
 }

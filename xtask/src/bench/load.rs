@@ -12,6 +12,20 @@ pub(crate) struct Rate {
     pub(crate) per_second: f64,
 }
 
+/// What was loaded in turns.
+#[derive(Deserialize)]
+pub(crate) struct Turns {
+    pub(crate) lanes: Vec<Turn>,
+}
+
+/// One of them.
+#[derive(Deserialize)]
+pub(crate) struct Turn {
+    pub(crate) per_second: f64,
+    /// How long it was loaded, in seconds; some of that does not count for the rate.
+    pub(crate) loaded_seconds: f64,
+}
+
 /// The times of a steady rate of requests.
 #[derive(Deserialize)]
 pub(crate) struct Probe {
@@ -41,9 +55,9 @@ pub(crate) fn run<T: DeserializeOwned>(plan: &Plan, arguments: &[&str]) -> Resul
     let output = plan.cores.load(&plan.program("bench-load")).args(arguments).output().context("bench-load")?;
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr);
-        bail!("bench-load {} failed ({}): {error}", arguments.join(" "), output.status);
+        bail!("bench-load {} failed ({}): {error}", arguments[0], output.status);
     }
-    parse(&output.stdout).with_context(|| format!("bench-load {}", arguments.join(" ")))
+    parse(&output.stdout).with_context(|| format!("bench-load {}", arguments[0]))
 }
 
 /// The rate of a kind of request from so many connections.

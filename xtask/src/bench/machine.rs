@@ -43,7 +43,6 @@ pub(crate) fn versions(plan: &Plan) -> Result<BTreeMap<String, String>> {
         ("rustc", first_line(Command::new("rustc").arg("--version"))),
         ("Python", first_line(Command::new(plan.target.join("python/bin/python")).arg("--version"))),
         ("Node.js", first_line(Command::new(opponents::node(plan)?).arg("--version"))),
-        ("wrk", first_line(Command::new("wrk").arg("-v"))),
         ("PostgreSQL", first_line(&mut postgres::program("postgres", "--version")?)),
     ]
     .into_iter()

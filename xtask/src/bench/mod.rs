@@ -5,6 +5,7 @@ mod cores;
 mod durable;
 mod flood;
 mod http;
+mod lane;
 mod load;
 mod logins;
 mod machine;
@@ -19,7 +20,6 @@ mod servers;
 mod shown;
 mod starts;
 mod verify;
-mod wrk;
 
 use std::path::PathBuf;
 

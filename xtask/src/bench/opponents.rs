@@ -22,7 +22,6 @@ pub(crate) fn ensure() -> Result<()> {
     debian::ensure(
         purpose,
         &[
-            Tool::new("wrk", "wrk"),
             Tool::new("strip", "binutils"),
             Tool::new("python3", "python3-venv").probed(&["-c", "import ensurepip, venv"]),
             Tool::new("npm", "npm"),

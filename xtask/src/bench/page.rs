@@ -23,7 +23,10 @@ ratios are those of rounds next to each other, so that a machine that becomes sl
 const METHOD: &str = "
 ## How it is measured
 
-- **Requests per second** with wrk, 32 connections. An answer that is not 2xx, or a broken connection, fails the run.
+- **Requests per second** come from 32 connections, each of which sends its next request when the last is answered. What
+  is compared, FastAPI aside, takes turns of 50 ms within each round: a machine that is shared is slower for seconds at a
+  time. The load never sleeps, since a server pays for waking a client on the same machine, and pays more the slower it is
+  itself. An answer that is not 2xx, or a broken connection, fails the run.
 - **An unprotected route of the same server**: the library in an application of a few lines (`bench-embedded`), with all
   of the service's routes, and one beside them that asks for nothing and answers the same bytes within the same layers:
   request id, bounds of time and size, log lines, metrics. The server has no such route.
@@ -51,8 +54,7 @@ What profiles of these rows show, and why some of them are where they are.
 - **A token that is known** costs 2,300 instructions beside the 22,000 of any route of the same server: reading the
   `Authorization` header (500), finding the token by a keyed hash and comparing it (350), its key and its times (300), its
   session, the clock and the scopes. Both routes answer 100,000 requests each second and core, so that half a microsecond
-  is a twentieth: rounds differ by more than that, and the median of many is what counts. A bare axum server takes 14,000
-  instructions; what it lacks is the request id, the limits, the log lines and the metrics of every route.
+  is a twentieth. A bare axum server takes 14,000 instructions; what it lacks is the request id, the limits, the log lines and the metrics of every route.
 - **A new token of a shared secret** takes besides one HMAC, the reading of its claims (2,300 instructions), base64, and
   10 allocations for the strings of its claims. That is a sixth of a request.
 - **HS256 against the primitive** is for one half the HMAC, for the other the claims and their eight strings. The slower

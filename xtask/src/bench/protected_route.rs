@@ -5,75 +5,76 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::http::{self, Answer};
+use super::http;
+use super::lane::Lane;
 use super::opponents::{self, FastApi};
 use super::plan::{On, Plan};
 use super::report::{Row, Unit, Wanted};
 use super::servers::{Cost, Mapae, Server, embedded, secret_key};
-use super::wrk::Lane;
 
 const ALGORITHMS: [&str; 4] = ["HS256", "ES256", "EdDSA", "RS256"];
-/// More than a server on one core answers in a second.
-const MOST_PER_SECOND: u32 = 200_000;
+/// More than a server on one core answers in a turn.
+const MOST_PER_TURN: u32 = 10_000;
 
 /// The servers of one algorithm, and what is loaded of them.
 struct Ours {
     algorithm: &'static str,
-    /// `/users/me` of the server itself.
+    /// `/users/me` of the server itself, and what it is compared with.
     server: Lane,
+    bare: Lane,
     /// `/users/me` and `/open` of the library in an application.
     protected: Lane,
     open: Lane,
-    answer: Answer,
-    _running: (Server, Server),
+    /// Length of the answer of all of them.
+    bytes: usize,
+    _running: [Server; 3],
 }
 
 /// Every token known already.
 pub(crate) fn warm(plan: &Plan) -> Result<Vec<Row>> {
-    let (rounds, seconds) = plan.pick((15, 1), (2, 1));
+    let (rounds, turns) = plan.pick((11, 20), (2, 10));
     let directory = plan.directory()?;
     let mut ours = Vec::new();
     for algorithm in ALGORITHMS {
         ours.push(Ours::start(plan, &directory.path().join(algorithm), algorithm)?);
     }
-    let first = ours.first().context("there are algorithms")?;
-    let bare = opponents::bare(plan, &directory.path().join("bare"), &first.answer)?;
-    let mut bare_lane = Lane::new(bare.url("/users/me"), bare.process.id(), "none");
-    ensure!(http::fetch(&bare_lane.url, "none")? == first.answer, "the bare server answers differently");
     let fastapi = FastApi::start(plan, &directory.path().join("fastapi"), On::ServerCore, 1, 1)?;
     let token = http::sign_in(&fastapi.server().origin, "user0")?;
     let mut fastapi_lane = Lane::new(fastapi.server().url("/users/me/"), fastapi.server().process.id(), &token);
 
-    let mut lanes: Vec<&mut Lane> = Vec::new();
+    let mut groups: Vec<Vec<&mut Lane>> = Vec::new();
     for one in &mut ours {
-        lanes.extend([&mut one.server, &mut one.protected, &mut one.open]);
+        groups.extend([vec![&mut one.server, &mut one.bare], vec![&mut one.protected, &mut one.open]]);
     }
-    lanes.extend([&mut bare_lane, &mut fastapi_lane]);
-    take_turns(plan, rounds, &mut lanes, |lane| lane.load(plan, seconds))?;
+    groups.push(vec![&mut fastapi_lane]);
+    take_turns(plan, rounds, &mut groups, |group| Lane::load(plan, group, turns))?;
 
-    let bytes = ours.first().map_or(0, |one| one.answer.body.len());
-    Ok(ours.iter().flat_map(|one| one.rows(&bare_lane, &fastapi_lane, bytes)).collect())
+    Ok(ours.iter().flat_map(|one| one.rows(&fastapi_lane)).collect())
 }
 
 /// Every token new.
 pub(crate) fn new_tokens(plan: &Plan) -> Result<Vec<Row>> {
-    let (rounds, seconds) = plan.pick((13, 2), (3, 1));
+    let (rounds, turns) = plan.pick((15, 20), (3, 20));
     let directory = plan.directory()?;
     let secret = secret_key(plan)?;
     let (server, mut protected, mut open) = application(plan, directory.path(), "HS256", Some(&secret))?;
-    let tokens = directory.path().join("tokens");
-    let token = protected.token.clone();
-    let mut next = 0;
-    take_turns(plan, rounds, &mut [&mut protected, &mut open], |lane| {
-        mint(plan, &secret, &token, (next, seconds * MOST_PER_SECOND), &tokens)?;
-        next += seconds * MOST_PER_SECOND;
-        lane.load_with(plan, seconds, &tokens)
+    let token = http::sign_in(&server.origin, "rider")?;
+    let files = ["first", "second"].map(|name| directory.path().join(name));
+    [protected.tokens, open.tokens] = files.each_ref().map(|file| format!("@{}", file.display()));
+    // The first turn does not count.
+    let (mut next, count) = (0, (1 + turns) * MOST_PER_TURN);
+    take_turns(plan, rounds, &mut [vec![&mut protected, &mut open]], |group| {
+        for file in &files {
+            mint(plan, &secret, &token, (next, count), file)?;
+            next += count;
+        }
+        Lane::load(plan, group, turns)
     })?;
     drop(server);
     let row = Row::new(
         "users-me-new-tokens-open",
         "`GET /users/me`, HS256, every token new",
-        "an unprotected route of the same server with the same bytes, sent the same tokens",
+        "an unprotected route of the same server with the same bytes, sent such tokens too",
         Unit::PerSecond,
         Wanted::Ratio(0.85),
     );
@@ -95,12 +96,16 @@ impl Ours {
         let token = http::sign_up(&running.origin)?;
         let server = Lane::new(running.url("/users/me"), running.process.id(), &token);
         let answer = http::fetch(&server.url, &token)?;
+        let axum = opponents::bare(plan, &directory.join("bare"), &answer)?;
+        let bare = Lane::new(axum.url("/users/me"), axum.process.id(), "none");
+        ensure!(http::fetch(&bare.url, "none")? == answer, "the bare server answers differently");
+        let bytes = answer.body.len();
         let (application, protected, open) =
             application(plan, &directory.join("embedded"), algorithm, secret.as_deref())?;
-        Ok(Self { algorithm, server, protected, open, answer, _running: (running, application) })
+        Ok(Self { algorithm, server, bare, protected, open, bytes, _running: [running, axum, application] })
     }
 
-    fn rows(&self, bare: &Lane, fastapi: &Lane, bytes: usize) -> [Row; 3] {
+    fn rows(&self, fastapi: &Lane) -> [Row; 3] {
         let algorithm = self.algorithm.to_lowercase();
         let what = format!("`GET /users/me`, {}, warm", self.algorithm);
         let row = |opponent: &str, against: &str, wanted: f64, ours: &Lane, theirs: &Lane| {
@@ -108,7 +113,7 @@ impl Ours {
             let row = Row::new(&name, &what, against, Unit::PerSecond, Wanted::Ratio(wanted));
             row.measured(ours.rates(), theirs.rates()).noted(ours.held_up().or(theirs.held_up()))
         };
-        let same_bytes = format!("a bare axum server with the same {bytes} bytes");
+        let same_bytes = format!("a bare axum server with the same {} bytes", self.bytes);
         [
             row(
                 "open",
@@ -117,7 +122,7 @@ impl Ours {
                 &self.protected,
                 &self.open,
             ),
-            row("bare", &same_bytes, 0.75, &self.server, bare),
+            row("bare", &same_bytes, 0.75, &self.server, &self.bare),
             row("fastapi", "FastAPI's tutorial, one worker", 15.0, &self.server, fastapi),
         ]
     }
@@ -135,23 +140,24 @@ fn application(plan: &Plan, directory: &Path, algorithm: &str, secret: Option<&s
     Ok((server, protected, open))
 }
 
-/// Loads all in turns, after one round that does not count, each time from another on, so that a drift of the machine
-/// hits all alike.
+/// Loads all groups in turns, after one round that does not count, each time from another on, so that a drift of the
+/// machine hits all alike. Those that are compared are of one group.
 fn take_turns(
     plan: &Plan,
     rounds: usize,
-    lanes: &mut [&mut Lane],
-    mut load: impl FnMut(&mut Lane) -> Result<()>,
+    groups: &mut [Vec<&mut Lane>],
+    mut load: impl FnMut(&mut [&mut Lane]) -> Result<()>,
 ) -> Result<()> {
     let warm_up = usize::from(!plan.quick);
     for round in 0..rounds + warm_up {
         if round == warm_up {
-            lanes.iter_mut().for_each(|lane| lane.samples.clear());
+            groups.iter_mut().flatten().for_each(|lane| lane.samples.clear());
         }
-        let count = lanes.len();
-        for turn in 0..count {
-            load(lanes[(turn + round) % count])?;
+        for _ in 0..groups.len() {
+            load(&mut groups[0])?;
+            groups.rotate_left(1);
         }
+        groups.rotate_left(1);
     }
     Ok(())
 }

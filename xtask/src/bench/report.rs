@@ -245,7 +245,7 @@ mod tests {
         let report = Report {
             quick: true,
             machine: [("cores".to_owned(), "2".to_owned())].into(),
-            versions: [("wrk".to_owned(), "4.1.0".to_owned())].into(),
+            versions: [("axum".to_owned(), "0.8.9".to_owned())].into(),
             rows: vec![full, row(Unit::PerSecond, &[1.0], &[2.0], Wanted::Ratio(0.5))],
         };
         let directory = tempfile::tempdir().unwrap();

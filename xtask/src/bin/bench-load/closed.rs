@@ -21,7 +21,7 @@ pub(crate) struct Seen {
 }
 
 pub(crate) fn sign_in(load: &Closed) -> Result<Value, Refused> {
-    let users = Turns::new(load.users.users);
+    let users = Numbers::new(load.users.users);
     run(load, |session, _| {
         let users = &users;
         move || session.sign_in(&format!("user{}", users.next())).map(drop)
@@ -29,7 +29,7 @@ pub(crate) fn sign_in(load: &Closed) -> Result<Value, Refused> {
 }
 
 pub(crate) fn sign_up(load: &Closed) -> Result<Value, Refused> {
-    let users = Turns::new(u32::MAX);
+    let users = Numbers::new(u32::MAX);
     // Rounds on one server must not meet each other's names.
     let round = std::process::id();
     run(load, |session, _| {
@@ -54,12 +54,12 @@ pub(crate) fn refresh(load: &Closed) -> Result<Value, Refused> {
 }
 
 /// Numbers from zero on, and again.
-pub(crate) struct Turns {
+pub(crate) struct Numbers {
     next: AtomicU32,
     count: u32,
 }
 
-impl Turns {
+impl Numbers {
     pub(crate) fn new(count: u32) -> Self {
         Self { next: AtomicU32::new(0), count }
     }

@@ -1,10 +1,11 @@
-//! Load that wrk cannot make: sign-ins of many users, refreshes one after the other, sign-ups, and a steady rate of
-//! requests beside a flood. Every connection is a thread that waits for its answer. Prints one line of JSON.
+//! Load: one request from many connections, on several servers in turns; sign-ins of many users, refreshes one after the
+//! other, sign-ups, and a steady rate of requests beside a flood. Prints one line of JSON.
 
 mod closed;
 mod latency;
 mod probe;
 mod session;
+mod turns;
 
 use std::error::Error;
 
@@ -46,6 +47,22 @@ enum Load {
         #[arg(long)]
         from: u32,
     },
+    /// One request again and again, on several servers in turns of 50 ms
+    Turns(Turns),
+}
+
+/// What is loaded in turns.
+#[derive(Args)]
+struct Turns {
+    /// How many at once
+    #[arg(long)]
+    connections: u32,
+    /// How many turns each has
+    #[arg(long)]
+    turns: u32,
+    /// A URL and its bearer token, or `@` and a file with a token for each request; and so on
+    #[arg(num_args = 2.., required = true)]
+    lanes: Vec<String>,
 }
 
 /// Whom the server knows: `user0`, `user1` and so on.
@@ -78,6 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Load::SignUp(load) => closed::sign_up(&load)?,
         Load::Probe { flood, rate, path } => probe::run(&flood, rate, &path)?,
         Load::Latency { users, count, from } => latency::run(&users, count, from)?,
+        Load::Turns(load) => turns::run(&load)?,
     };
     println!("{measured}");
     Ok(())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::Closed;
-use crate::closed::{Seen, Turns, repeat};
+use crate::closed::{Numbers, Seen, repeat};
 use crate::session::{Refused, Session, now, text};
 
 /// Connections that take turns at the steady rate.
@@ -25,7 +25,7 @@ struct Times {
 pub(crate) fn run(flood: &Closed, rate: u32, path: &str) -> Result<Value, Refused> {
     let origin = &flood.users.origin;
     let token = text(&Session::new(origin).sign_in("user0")?, "access_token")?;
-    let users = Turns::new(flood.users.users);
+    let users = Numbers::new(flood.users.users);
     let start = now() + WARM_UP;
     let end = start + Duration::from_secs_f64(flood.seconds);
     let (users, token) = (&users, &token);
