@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
 use quick_cache::sync::Cache;
@@ -14,7 +14,7 @@ use crate::verified::Entry;
 const OVERHEAD: usize = 256;
 /// Tokens of about so many bytes of the cache are expected.
 const USUAL_WEIGHT: u64 = 1024;
-/// Most tokens that are known as used once; a byte each.
+/// Most tokens that are known as used once; four bytes each.
 const MOST_ONCE: u64 = 1 << 22;
 
 /// What the cache of a verifier holds and did so far.
@@ -156,20 +156,19 @@ impl<C> TokenCache<C> {
 }
 
 /// Which tokens were verified lately, by a part of their keyed hash; newer ones take the place of older ones. It decides
-/// what is worth remembering, never what is believed: hence one byte is enough, and so small a table stays near the core.
-/// One of 255 tokens that come upon the place of another is taken for that. Zero is in places that were never used.
-struct UsedOnce(Box<[AtomicU8]>);
+/// what is worth remembering, never what is believed.
+struct UsedOnce(Box<[AtomicU32]>);
 
 impl UsedOnce {
     fn new(tokens: u64) -> Self {
         let slots = tokens.min(MOST_ONCE).next_power_of_two();
-        Self((0..slots).map(|_| AtomicU8::new(0)).collect())
+        Self((0..slots).map(|_| AtomicU32::new(0)).collect())
     }
 
     /// Notes a token; whether it was noted already.
     fn was_noted(&self, hash: u64) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "other bits choose the slot than are kept in it")]
-        let (place, kept) = (hash as usize & (self.0.len() - 1), ((hash >> 32) as u8).max(1));
+        let (place, kept) = (hash as usize & (self.0.len() - 1), (hash >> 32) as u32);
         self.0.get(place).is_some_and(|slot| {
             // Not in one step, which would have to wait for the slot to come from memory. Who is overtaken in between is
             // noted the next time.
@@ -221,8 +220,8 @@ mod tests {
     #[test]
     fn a_token_is_noted_once_it_was_used() {
         let once = UsedOnce::new(16);
-        let hash = |kept: u64| RandomState::default().hash_one(kept) & !(0xff << 32) | kept << 32;
-        let (one, other) = (hash(0), hash(2));
+        let hash = |number: u64| RandomState::default().hash_one(number) | 1 << 32;
+        let (one, other) = (hash(1), hash(2));
         assert!(!once.was_noted(one));
         assert!(once.was_noted(one));
         // In the same place.
