@@ -2,20 +2,22 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Lifecycle, Weighter};
 
+use crate::used_once::UsedOnce;
 use crate::verified::Entry;
 
 /// Bookkeeping of the cache itself for one entry, in bytes, roughly.
 const OVERHEAD: usize = 256;
 /// Tokens of about so many bytes of the cache are expected.
 const USUAL_WEIGHT: u64 = 1024;
-/// Most tokens that are known as used once; four bytes each.
-const MOST_ONCE: u64 = 1 << 22;
+/// So much of a token's end is hashed: its signature, if that is of the shortest kind (HS256), which differs wherever
+/// anything does. Only who knows it gets as far as to have the rest compared.
+const HASHED: usize = 43;
 
 /// What the cache of a verifier holds and did so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -99,8 +101,7 @@ type Entries<C> = Cache<Token, Arc<Entry<C>>, Weight, RandomState, Unlocked>;
 /// Verified tokens by their whole text, bounded in bytes.
 pub(crate) struct TokenCache<C> {
     entries: Entries<C>,
-    /// Hashing half a KiB is a good part of a hit, hence a faster hasher; it is keyed too, and only verified tokens
-    /// come in.
+    /// Faster than the standard one; it is keyed too, and only verified tokens come in.
     hasher: RandomState,
     once: UsedOnce,
     hits: AtomicU64,
@@ -121,7 +122,8 @@ impl<C> TokenCache<C> {
     }
 
     pub(crate) fn shown<'t>(&self, text: &'t str) -> Shown<'t> {
-        Shown { text, hash: self.hasher.hash_one(text) }
+        let end = text.len().saturating_sub(HASHED);
+        Shown { text, hash: self.hasher.hash_one(&text.as_bytes()[end..]) }
     }
 
     pub(crate) fn get(&self, token: Shown<'_>) -> Option<Arc<Entry<C>>> {
@@ -131,8 +133,10 @@ impl<C> TokenCache<C> {
     /// Remembers a token that was verified. One that is verified almost as fast as it is remembered must have been used
     /// before: where every request brings a new one, the memory would cost more than it saves.
     pub(crate) fn insert(&self, token: Shown<'_>, is_cheap: bool, entry: &Arc<Entry<C>>) {
-        self.misses.fetch_add(1, Ordering::Relaxed);
-        if !is_cheap || self.once.was_noted(token.hash) {
+        let nth = self.misses.fetch_add(1, Ordering::Relaxed);
+        if is_cheap && !self.once.has(token.hash) {
+            self.once.note(token.hash, nth);
+        } else {
             self.entries.insert(Token { text: token.text.into(), hash: token.hash }, Arc::clone(entry));
         }
     }
@@ -152,32 +156,6 @@ impl<C> TokenCache<C> {
             entries: self.entries.len() as u64,
             bytes: self.entries.weight(),
         }
-    }
-}
-
-/// Which tokens were verified lately, by a part of their keyed hash; newer ones take the place of older ones. It decides
-/// what is worth remembering, never what is believed.
-struct UsedOnce(Box<[AtomicU32]>);
-
-impl UsedOnce {
-    fn new(tokens: u64) -> Self {
-        let slots = tokens.min(MOST_ONCE).next_power_of_two();
-        Self((0..slots).map(|_| AtomicU32::new(0)).collect())
-    }
-
-    /// Notes a token; whether it was noted already.
-    fn was_noted(&self, hash: u64) -> bool {
-        #[expect(clippy::cast_possible_truncation, reason = "other bits choose the slot than are kept in it")]
-        let (place, kept) = (hash as usize & (self.0.len() - 1), (hash >> 32) as u32);
-        self.0.get(place).is_some_and(|slot| {
-            // Not in one step, which would have to wait for the slot to come from memory. Who is overtaken in between is
-            // noted the next time.
-            let was_noted = slot.load(Ordering::Relaxed) == kept;
-            if !was_noted {
-                slot.store(kept, Ordering::Relaxed);
-            }
-            was_noted
-        })
     }
 }
 
@@ -215,19 +193,5 @@ mod tests {
         // It takes the place of many.
         remember(&"x".repeat(8 * 1024));
         assert!(tokens.stats().entries < 60, "{:?}", tokens.stats());
-    }
-
-    #[test]
-    fn a_token_is_noted_once_it_was_used() {
-        let once = UsedOnce::new(16);
-        let hash = |number: u64| RandomState::default().hash_one(number) | 1 << 32;
-        let (one, other) = (hash(1), hash(2));
-        assert!(!once.was_noted(one));
-        assert!(once.was_noted(one));
-        // In the same place.
-        let rival = (other & !15) | (one & 15);
-        assert!(!once.was_noted(rival) && !once.was_noted(one), "the newer one takes the place");
-        assert_eq!(UsedOnce::new(0).0.len(), 1);
-        assert_eq!(UsedOnce::new(u64::MAX).0.len() as u64, MOST_ONCE);
     }
 }

@@ -76,6 +76,7 @@ mod subject;
 pub mod testing;
 #[cfg(any(feature = "axum", feature = "remote"))]
 mod token_error;
+mod used_once;
 mod verified;
 mod verifier;
 mod weak;
