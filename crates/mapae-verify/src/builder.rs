@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cache::TokenCache;
 use crate::known_headers::KnownHeaders;
-use crate::policy::{DEFAULT_LEEWAY, DEFAULT_MAX_LENGTH, Policy};
+use crate::policy::{DEFAULT_LEEWAY, DEFAULT_MAX_LENGTH, Policy, Required};
 use crate::{Claims, Clock, Revocations, SharedKeys, SystemClock, Verifier};
 
 /// The claims that RFC 9068 §2.2 requires, beside `exp`, `iss` and `aud`.
@@ -42,7 +42,7 @@ impl VerifierBuilder {
                 ignore_typ: false,
                 ignore_kid: false,
                 fractional_times: false,
-                required: RFC9068_REQUIRED.to_vec(),
+                required: Required::of(&RFC9068_REQUIRED),
             },
         )
     }
@@ -62,7 +62,7 @@ impl VerifierBuilder {
                 ignore_typ: true,
                 ignore_kid: true,
                 fractional_times: true,
-                required: Vec::new(),
+                required: Required::default(),
             },
         )
     }
@@ -132,15 +132,13 @@ impl<C: DeserializeOwned + Send + Sync + 'static> VerifierBuilder<C> {
 
     /// Requires this claim too, whatever its value.
     pub fn require(mut self, claim: &'static str) -> Self {
-        if !self.policy.required.contains(&claim) {
-            self.policy.required.push(claim);
-        }
+        self.policy.required.add(claim);
         self
     }
 
     /// Whether `iat` is required.
     pub fn require_iat(mut self, yes: bool) -> Self {
-        self.policy.required.retain(|claim| *claim != "iat");
+        self.policy.required.remove("iat");
         if yes { self.require("iat") } else { self }
     }
 
@@ -158,7 +156,8 @@ impl<C: DeserializeOwned + Send + Sync + 'static> VerifierBuilder<C> {
 
     /// Remembers verified tokens in about so many bytes; 0, the default, remembers none. Repeated tokens then cost
     /// no signature check; times, keys and revocation are checked all the same. Tokens of a shared secret are remembered
-    /// from their second use on: checking an HMAC costs less than remembering a token that never comes again.
+    /// from their second use on, or a later one where many others come in between: checking an HMAC costs less than
+    /// remembering a token that never comes again.
     pub const fn cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
         self

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
 use serde::de::{self, Visitor};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,18 +20,18 @@ pub struct NoExtra {}
 
 /// The recipients of a token: one string or an array of strings on the wire (RFC 7519 §4.1.3).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Audience(SmallVec<[String; 1]>);
+pub struct Audience(SmallVec<[CompactString; 1]>);
 
 impl Audience {
     /// One recipient.
     #[must_use]
-    pub fn one(recipient: impl Into<String>) -> Self {
-        Self(smallvec![recipient.into()])
+    pub fn one(recipient: impl AsRef<str>) -> Self {
+        Self(smallvec![CompactString::new(recipient)])
     }
 
     /// The recipients, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.0.iter().map(CompactString::as_str)
     }
 
     /// True when `recipient` is among them (compared byte for byte).
@@ -52,15 +53,15 @@ impl Audience {
     }
 }
 
-impl<S: Into<String>> From<S> for Audience {
+impl<S: AsRef<str>> From<S> for Audience {
     fn from(recipient: S) -> Self {
         Self::one(recipient)
     }
 }
 
-impl<S: Into<String>> FromIterator<S> for Audience {
+impl<S: AsRef<str>> FromIterator<S> for Audience {
     fn from_iter<I: IntoIterator<Item = S>>(recipients: I) -> Self {
-        Self(recipients.into_iter().map(Into::into).collect())
+        Self(recipients.into_iter().map(CompactString::new).collect())
     }
 }
 

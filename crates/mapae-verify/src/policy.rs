@@ -2,7 +2,7 @@
 
 use crate::registered::Registered;
 use crate::revocations::FEED_TYPE;
-use crate::{Header, VerifyError};
+use crate::{Header, REGISTERED_CLAIMS, VerifyError};
 
 /// Default leeway of [`VerifierBuilder::rfc9068`](crate::VerifierBuilder::rfc9068), in seconds: enough for clocks
 /// that are kept by NTP, and little beside the life of a token.
@@ -20,7 +20,46 @@ pub(crate) struct Policy {
     pub(crate) ignore_typ: bool,
     pub(crate) ignore_kid: bool,
     pub(crate) fractional_times: bool,
-    pub(crate) required: Vec<&'static str>,
+    pub(crate) required: Required,
+}
+
+/// The claims that must be there, whatever their value. The registered ones are asked for all at once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Required {
+    /// As [`Registered::present`] has them.
+    registered: u16,
+    others: Vec<&'static str>,
+}
+
+impl Required {
+    pub(crate) fn of(claims: &[&'static str]) -> Self {
+        let mut required = Self::default();
+        claims.iter().for_each(|claim| required.add(claim));
+        required
+    }
+
+    pub(crate) fn add(&mut self, claim: &'static str) {
+        match REGISTERED_CLAIMS.iter().position(|registered| *registered == claim) {
+            Some(place) => self.registered |= 1 << place,
+            None if self.others.contains(&claim) => {}
+            None => self.others.push(claim),
+        }
+    }
+
+    /// Of a registered claim.
+    pub(crate) fn remove(&mut self, claim: &str) {
+        if let Some(place) = REGISTERED_CLAIMS.iter().position(|registered| *registered == claim) {
+            self.registered &= !(1 << place);
+        }
+    }
+
+    fn missing_in(&self, claims: &Registered<'_>) -> Option<&'static str> {
+        let missing = self.registered & !claims.present();
+        match REGISTERED_CLAIMS.get(missing.trailing_zeros() as usize) {
+            Some(missing) => Some(missing),
+            None => self.others.iter().find(|name| !claims.others.contains(name)).copied(),
+        }
+    }
 }
 
 /// When a token is valid, in milliseconds since 1970.
@@ -47,7 +86,7 @@ impl Policy {
     /// All checks of claims; `now` is in milliseconds.
     pub(crate) fn check(&self, claims: &Registered<'_>, now: i64) -> Result<Times, VerifyError> {
         let exp = claims.exp.ok_or(VerifyError::MissingClaim("exp"))?;
-        if let Some(&missing) = self.required.iter().find(|name| !claims.has(name)) {
+        if let Some(missing) = self.required.missing_in(claims) {
             return Err(VerifyError::MissingClaim(missing));
         }
         if let Some(issuer) = &self.issuer {

@@ -98,22 +98,22 @@ impl<'a> Registered<'a> {
         }
     }
 
-    /// True when a claim of this name is there, registered or not.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        match name {
-            "iss" => self.iss.is_some(),
-            "sub" => self.sub.is_some(),
-            "aud" => self.aud.is_some(),
-            "exp" => self.exp.is_some(),
-            "iat" => self.iat.is_some(),
-            "nbf" => self.nbf.is_some(),
-            "jti" => self.jti.is_some(),
-            "client_id" => self.client_id.is_some(),
-            "scope" => self.scope.is_some(),
-            "sid" => self.sid.is_some(),
-            "act" => self.act.is_some(),
-            other => self.others.contains(other),
-        }
+    /// Which of [`REGISTERED_CLAIMS`](crate::REGISTERED_CLAIMS) are there, the first in the lowest bit.
+    pub(crate) fn present(&self) -> u16 {
+        let present = [
+            self.iss.is_some(),
+            self.sub.is_some(),
+            self.aud.is_some(),
+            self.exp.is_some(),
+            self.iat.is_some(),
+            self.nbf.is_some(),
+            self.jti.is_some(),
+            self.client_id.is_some(),
+            self.scope.is_some(),
+            self.sid.is_some(),
+            self.act.is_some(),
+        ];
+        present.into_iter().rev().fold(0, |bits, is_there| bits << 1 | u16::from(is_there))
     }
 
     /// The claims as [`Claims`] would be read from the same text, without reading it again.
@@ -127,7 +127,7 @@ impl<'a> Registered<'a> {
         Ok(Claims {
             iss: text(self.iss.as_ref(), "iss")?,
             sub: Subject::parse(sub).map_err(|_| VerifyError::InvalidClaim("sub"))?,
-            aud: aud.as_slice().iter().map(AsRef::as_ref).collect::<Audience>(),
+            aud: aud.as_slice().iter().collect::<Audience>(),
             exp: seconds(self.exp.ok_or(VerifyError::MissingClaim("exp"))?),
             iat: seconds(self.iat.ok_or(VerifyError::MissingClaim("iat"))?),
             nbf: self.nbf.map(seconds),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest list of scopes that is read, in bytes.
@@ -118,15 +119,15 @@ impl<'de> Deserialize<'de> for Scope {
 /// Two sets are equal when they hold the same scopes, whatever their order.
 #[derive(Clone, Default)]
 pub struct Scopes {
-    /// Each scope once, separated by one space.
-    text: String,
+    /// Each scope once, separated by one space. Few short ones, as most tokens have, are not allocated.
+    text: CompactString,
 }
 
 impl Scopes {
     /// The empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { text: String::new() }
+        Self { text: CompactString::const_new("") }
     }
 
     /// Reads a space separated list. Repeated spaces and repeated scopes are tolerated; the empty text is the empty
@@ -138,7 +139,11 @@ impl Scopes {
         if text.len() > MAX_SCOPES_BYTES {
             return Err(ScopeError::TooLong);
         }
-        let mut scopes = Self { text: String::with_capacity(text.len()) };
+        // One scope, as many tokens have, needs no look for others.
+        if !text.is_empty() && text.bytes().all(is_nqchar) {
+            return Ok(Self { text: text.into() });
+        }
+        let mut scopes = Self { text: CompactString::with_capacity(text.len()) };
         let mut count = 0;
         for token in tokens(text) {
             check_token(token)?;
@@ -187,7 +192,8 @@ impl Scopes {
     /// True when `scope` is among them.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
-        self.iter().any(|held| held == scope)
+        let mut held = self.text.as_bytes().split(|byte| *byte == b' ');
+        !scope.is_empty() && held.any(|held| held == scope.as_bytes())
     }
 
     /// True when every scope of `other` is among them.
@@ -283,7 +289,7 @@ impl Extend<Scope> for Scopes {
 
 impl From<Scope> for Scopes {
     fn from(scope: Scope) -> Self {
-        Self { text: scope.0 }
+        Self { text: scope.0.into() }
     }
 }
 

@@ -35,21 +35,9 @@ pub(crate) enum Proof {
 
 /// What revocation looks at: `iss`, `sub`, `jti`, `client_id` and `sid`.
 enum Kept {
-    /// The token's claims are of the type that has them all.
-    Claims(Arc<Claims>),
+    /// The token's claims are [`Claims`], which has them all.
+    InClaims,
     Text(OneText),
-}
-
-impl Kept {
-    fn claims(&self) -> [Option<&str>; 5] {
-        match self {
-            Self::Claims(claims) => {
-                let Claims { iss, sub, jti, client_id, sid, .. } = &**claims;
-                [Some(iss), Some(sub.as_str()), Some(jti), Some(client_id), sid.as_deref()]
-            }
-            Self::Text(text) => text.claims(),
-        }
-    }
 }
 
 /// Claims in one text, one after the other, since allocating each of them is a good part of what a new token costs.
@@ -78,28 +66,33 @@ impl OneText {
     }
 }
 
-impl<C> Entry<C> {
-    /// `same` are the same claims, if they are of the usual type.
+impl<C: 'static> Entry<C> {
     pub(crate) fn new(
-        (claims, same): (Arc<C>, Option<Arc<Claims>>),
+        claims: Arc<C>,
         key: Arc<VerificationKey>,
         kid: Option<&str>,
         times: Times,
         registered: &Registered<'_>,
     ) -> Self {
-        let registered = match same {
-            Some(claims) => Kept::Claims(claims),
-            None => {
-                let Registered { iss, sub, jti, client_id, sid, .. } = registered;
-                Kept::Text(OneText::new([iss, sub, jti, client_id, sid].map(Option::as_deref)))
-            }
+        let registered = if usual(&*claims).is_some() {
+            Kept::InClaims
+        } else {
+            let Registered { iss, sub, jti, client_id, sid, .. } = registered;
+            Kept::Text(OneText::new([iss, sub, jti, client_id, sid].map(Option::as_deref)))
         };
         let proof = Proof::Signature { kid: kid.map(Into::into), key };
         Self { claims, proof, times, registered, note: RwLock::default() }
     }
 
     pub(crate) fn view(&self) -> RegisteredView<'_> {
-        let [iss, sub, jti, client_id, sid] = self.registered.claims();
+        let [iss, sub, jti, client_id, sid] = match &self.registered {
+            Kept::Text(text) => text.claims(),
+            Kept::InClaims => {
+                let claims = usual(&*self.claims).expect("claims of another type are kept in a text");
+                let Claims { iss, sub, jti, client_id, sid, .. } = claims;
+                [Some(iss.as_str()), Some(sub.as_str()), Some(jti), Some(client_id), sid.as_deref()]
+            }
+        };
         RegisteredView {
             kid: match &self.proof {
                 Proof::Signature { key, .. } => key.kid(),
@@ -114,6 +107,11 @@ impl<C> Entry<C> {
             sid,
         }
     }
+}
+
+/// These claims, if they are of the usual type.
+fn usual<C: 'static>(claims: &C) -> Option<&Claims> {
+    (claims as &dyn Any).downcast_ref()
 }
 
 impl<C> VerifiedToken<C> {
@@ -139,6 +137,13 @@ impl<C> VerifiedToken<C> {
         drop(former);
     }
 
+    /// Whether anybody else holds the token just now: the verifier that remembers it, or whoever has a clone. Nobody would
+    /// find a note in one that nobody else holds.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// What was noted last, if it is of this type.
     #[must_use]
     pub fn note<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
@@ -152,14 +157,16 @@ impl<C> VerifiedToken<C> {
         &self.0.claims
     }
 
+    pub(crate) const fn entry(&self) -> &Arc<Entry<C>> {
+        &self.0
+    }
+}
+
+impl<C: 'static> VerifiedToken<C> {
     /// The registered claims, and the id of the key that verified them.
     #[must_use]
     pub fn registered(&self) -> RegisteredView<'_> {
         self.0.view()
-    }
-
-    pub(crate) const fn entry(&self) -> &Arc<Entry<C>> {
-        &self.0
     }
 }
 

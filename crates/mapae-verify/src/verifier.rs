@@ -71,7 +71,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     /// # Errors
     /// The first reason not to believe it. Reasons of the header come first, then the signature, then the claims.
     pub fn verify(&self, token: &str) -> Result<Arc<C>, VerifyError> {
-        self.look(token, false).map(|believed| match believed {
+        self.look(token, self.clock.now_millis(), false).map(|believed| match believed {
             Believed::Kept(entry) => Arc::clone(&entry.claims),
             Believed::Claims(claims) => claims,
         })
@@ -82,7 +82,16 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     /// # Errors
     /// As [`Self::verify`].
     pub fn verify_token(&self, token: &str) -> Result<VerifiedToken<C>, VerifyError> {
-        match self.look(token, true)? {
+        self.verify_token_at(token, self.clock.now_millis())
+    }
+
+    /// Like [`Self::verify_token`] at this time, in milliseconds since 1970: for whoever has just asked the same clock, and
+    /// judges more by it than the token. An old time makes an expired token good.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_token_at(&self, token: &str, now: i64) -> Result<VerifiedToken<C>, VerifyError> {
+        match self.look(token, now, true)? {
             Believed::Kept(entry) => Ok(entry.into()),
             Believed::Claims(_) => unreachable!("an entry was asked for"),
         }
@@ -105,12 +114,11 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
     }
 
     /// An entry is made where there is a cache or it is wanted.
-    fn look(&self, token: &str, is_wanted: bool) -> Result<Believed<C>, VerifyError> {
+    fn look(&self, token: &str, now: i64, is_wanted: bool) -> Result<Believed<C>, VerifyError> {
         if token.len() > self.policy.max_length {
             return Err(VerifyError::TooLong);
         }
         let keys = self.keys.guard();
-        let now = self.clock.now_millis();
         let remembered = self.cache.as_ref().map(|cache| (cache, cache.shown(token)));
         if let Some((cache, shown)) = remembered
             && let Some(entry) = cache.get(shown)
@@ -170,7 +178,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verifier<C> {
         let claims = read_claims::<C>(payload, &registered)?;
         self.check_revocation(|| view(&registered, key, times))?;
         if !is_wanted && remembered.is_none() {
-            return Ok(Believed::Claims(claims.0));
+            return Ok(Believed::Claims(claims));
         }
         let entry = Arc::new(Entry::new(claims, Arc::clone(key), header.kid.as_deref(), times, &registered));
         if let Some((cache, shown)) = remembered {
@@ -250,20 +258,17 @@ fn view<'a>(registered: &'a Registered<'_>, key: &'a VerificationKey, times: Tim
     }
 }
 
-/// The claims, and the same once more if they are of the usual type.
 fn read_claims<C: DeserializeOwned + Send + Sync + 'static>(
     payload: &str,
     registered: &Registered<'_>,
-) -> Result<(Arc<C>, Option<Arc<Claims>>), VerifyError> {
+) -> Result<Arc<C>, VerifyError> {
     // The default type holds nothing but what the strict pass has read: no need to read the JSON twice.
     if TypeId::of::<C>() == TypeId::of::<Claims>() {
-        let usual = Arc::new(registered.to_claims()?);
-        let any: Arc<dyn Any + Send + Sync> = Arc::<Claims>::clone(&usual);
-        if let Ok(claims) = any.downcast() {
-            return Ok((claims, Some(usual)));
+        let claims: Arc<dyn Any + Send + Sync> = Arc::new(registered.to_claims()?);
+        if let Ok(claims) = claims.downcast() {
+            return Ok(claims);
         }
     }
     let claims = serde_json::from_str(payload).map(Arc::new);
-    let claims = claims.map_err(|_| VerifyError::Malformed("the claims do not fit the type they are read into"))?;
-    Ok((claims, None))
+    claims.map_err(|_| VerifyError::Malformed("the claims do not fit the type they are read into"))
 }

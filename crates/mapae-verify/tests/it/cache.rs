@@ -119,6 +119,31 @@ fn a_token_of_a_shared_secret_is_remembered_from_its_second_use_on() {
 }
 
 #[test]
+fn a_token_is_shared_once_anybody_else_holds_it() {
+    let key = key(Algorithm::HS256);
+    let verifier = builder(set(&[key])).cache_bytes(MEBIBYTE).build();
+    let token = key.sign("at+jwt", &claims()).unwrap();
+    let first = verifier.verify_token(&token).unwrap();
+    assert!(!first.is_shared(), "used once, it is not remembered");
+    let clone = first.clone();
+    assert!(first.is_shared() && clone.is_shared());
+    drop(clone);
+    assert!(!first.is_shared());
+    assert!(verifier.verify_token(&token).unwrap().is_shared(), "the verifier remembers it");
+}
+
+#[test]
+fn the_time_can_be_that_of_the_caller() {
+    let setup = warm();
+    let at = |seconds: i64| setup.verifier.verify_token_at(&setup.token, seconds * 1000).map(drop);
+    assert_eq!(at(NOW - 6), Err(VerifyError::NotYetValid { wait: 6 }));
+    assert_eq!(at(NOW + 904), Ok(()), "within the leeway");
+    assert_eq!(at(NOW + 905), Err(VerifyError::Expired { ago: 5 }));
+    assert_eq!(at(NOW), Ok(()), "verified again: an expired one is forgotten");
+    assert_eq!(setup.verifier.cache_stats().misses, 2);
+}
+
+#[test]
 fn expiry_is_checked_on_every_hit() {
     let setup = warm();
     setup.clock.advance(904);
