@@ -111,7 +111,7 @@ impl Service {
 
     /// The person whom a verified token names, if session and account still count.
     async fn principal(&self, token: VerifiedToken<Claims>) -> Result<Principal, AuthenticateError> {
-        user(self.bearer(token).await?)
+        user(self.bearer(token, self.0.clock.now_millis()).await?)
     }
 
     /// Begins the transaction in which somebody does what asks for `scope`, if that is still allowed.

@@ -87,7 +87,8 @@ impl Service {
         if token.starts_with(personal_token::PREFIX) {
             return Err(AuthenticateError::PersonalToken);
         }
-        self.bearer(self.0.verifier.verify_token(token)?).await
+        let now = self.0.clock.now_millis();
+        self.bearer(self.0.verifier.verify_token_at(token, now)?, now).await
     }
 
     /// As [`Self::authenticate_bearer`] would answer now, for a token of a person or a thing that was good before; and how
@@ -102,62 +103,73 @@ impl Service {
             Bearer::Client { .. } => return Err(AuthenticateError::NotAUser { kind: "client".to_owned() }),
         };
         self.0.verifier.check_again(token)?;
-        Ok((self.bearer(token.clone()).await?, self.0.verifier.expires_in(token)))
+        Ok((self.bearer(token.clone(), self.0.clock.now_millis()).await?, self.0.verifier.expires_in(token)))
     }
 
-    /// Whoever a verified token names, if session and account still count.
-    pub(super) async fn bearer(&self, token: VerifiedToken<Claims>) -> Result<Bearer, AuthenticateError> {
+    /// Whoever a verified token names, if session and account still count. `now` is when the token was verified, in
+    /// milliseconds since 1970.
+    pub(super) async fn bearer(&self, token: VerifiedToken<Claims>, now: i64) -> Result<Bearer, AuthenticateError> {
         let claims = Arc::clone(token.claims());
-        match claims.sub.kind() {
-            SubjectKind::User(_) => {
-                let (session, Account { user, row }, noted) = self.grounds(&token).await?;
-                Ok(Bearer::User(Principal { user, session, claims, source: Source::default(), row, token, noted }))
-            }
-            SubjectKind::Other { .. } => {
-                let (session, Account { user: grantor, .. }, _) = self.grounds(&token).await?;
-                Ok(Bearer::Thing(Thing { grantor, session, claims, token }))
-            }
-            SubjectKind::Client(_) => Box::pin(self.still_bears(claims)).await,
-        }
-    }
-
-    /// What a token of a person or a thing stands on: its live session, and the active account that answers for it.
-    async fn grounds(
-        &self,
-        token: &VerifiedToken<Claims>,
-    ) -> Result<(Arc<Session>, Account, Option<Arc<Grounds>>), AuthenticateError> {
+        let is_user = match claims.sub.kind() {
+            SubjectKind::User(_) => true,
+            SubjectKind::Other { .. } => false,
+            SubjectKind::Client(_) => return Box::pin(self.still_bears(claims)).await,
+        };
         let epoch = self.store().seen_epoch();
         // Nothing is known while changes can't be seen; and rows of the application's own table may change without a word.
         let epoch = epoch.filter(|_| matches!(self.directory(), Directory::Own));
-        let noted = token.note::<Grounds>().filter(|noted| epoch == Some(noted.epoch));
-        let is_new = noted.is_none();
-        let claims = token.claims();
-        let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
-        // What is known of the session serves its other tokens too, but for what differs between them.
-        if let Some(known) = noted.or_else(|| self.0.grounds.get(sid, epoch?)) {
-            // What is in memory counts: the epoch says so.
-            let counts =
-                !is_new || (known.session.speaks_for(&claims.sub) && !self.store().is_known_as_revoked(&claims.jti));
-            if !counts || !known.hold_at(self.0.clock.now_millis()) {
-                return Err(AuthenticateError::Ended);
+        let (session, Account { user, row }, noted) = match self.known_grounds(&token, now, epoch)? {
+            Some(known) => {
+                let account = Account { user: Arc::clone(&known.user), row: None };
+                (Arc::clone(&known.session), account, Some(known))
             }
-            if is_new {
-                token.set_note(Arc::clone(&known));
-            }
-            let account = Account { user: Arc::clone(&known.user), row: None };
-            return Ok((Arc::clone(&known.session), account, Some(known)));
-        }
-        // In a box: what is seldom done is not to make the future of every request bigger.
-        let (session, account) = Box::pin(self.look_for_grounds(claims, sid)).await?;
-        let known = epoch.map(|epoch| Arc::new(Grounds::new(epoch, Arc::clone(&session), Arc::clone(&account.user))));
-        if let Some(known) = &known {
-            self.0.grounds.insert(known);
-            token.set_note(Arc::clone(known));
-        }
-        Ok((session, account, known))
+            // In a box: what is seldom done is not to make the future of every request bigger.
+            None => Box::pin(self.look_for_grounds(&token, epoch)).await?,
+        };
+        Ok(if is_user {
+            Bearer::User(Principal { user, session, claims, source: Source::default(), row, token, noted })
+        } else {
+            Bearer::Thing(Thing { grantor: user, session, claims, token })
+        })
     }
 
-    async fn look_for_grounds(&self, claims: &Claims, sid: &str) -> Result<(Arc<Session>, Account), AuthenticateError> {
+    /// What a token of a person or a thing stands on, its live session and the active account that answers for it, if that is
+    /// known. `epoch` is how far this process has just seen every change.
+    fn known_grounds(
+        &self,
+        token: &VerifiedToken<Claims>,
+        now: i64,
+        epoch: Option<u64>,
+    ) -> Result<Option<Arc<Grounds>>, AuthenticateError> {
+        let Some(epoch) = epoch else { return Ok(None) };
+        let is_shared = token.is_shared();
+        let noted = if is_shared { token.note::<Grounds>() } else { None };
+        let noted = noted.filter(|noted| noted.epoch == epoch);
+        let is_new = noted.is_none();
+        let claims = token.claims();
+        // What is known of the session serves its other tokens too, but for what differs between them.
+        let known = noted.or_else(|| self.0.grounds.get(claims.sid.as_deref()?, epoch));
+        let Some(known) = known else { return Ok(None) };
+        // What is in memory counts: the epoch says so.
+        let counts =
+            !is_new || (known.session.speaks_for(&claims.sub) && !self.store().is_known_as_revoked(&claims.jti));
+        if !counts || !known.hold_at(now) {
+            return Err(AuthenticateError::Ended);
+        }
+        if is_new && is_shared {
+            token.set_note(Arc::clone(&known));
+        }
+        Ok(Some(known))
+    }
+
+    /// Looks for what a token stands on, and keeps it for as long as nothing changes, if that can be seen.
+    async fn look_for_grounds(
+        &self,
+        token: &VerifiedToken<Claims>,
+        epoch: Option<u64>,
+    ) -> Result<(Arc<Session>, Account, Option<Arc<Grounds>>), AuthenticateError> {
+        let claims = token.claims();
+        let sid = claims.sid.as_deref().ok_or(AuthenticateError::Ended)?;
         if self.store().is_token_revoked(&claims.jti).await? {
             return Err(AuthenticateError::Ended);
         }
@@ -166,7 +178,12 @@ impl Service {
             return Err(AuthenticateError::Ended);
         }
         let account = self.account_behind(&session).await?.ok_or(AuthenticateError::Ended)?;
-        Ok((session, account))
+        let known = epoch.map(|epoch| Arc::new(Grounds::new(epoch, Arc::clone(&session), Arc::clone(&account.user))));
+        if let Some(known) = &known {
+            self.0.grounds.insert(known);
+            token.set_note(Arc::clone(known));
+        }
+        Ok((session, account, known))
     }
 
     /// The account of a session, if that is active and holds what a minted token carries. A minted token whose account

@@ -253,7 +253,7 @@ impl Service {
 
     /// Whether what verified claims name still counts; the scope that is left.
     async fn still_good(&self, token: &VerifiedToken<Claims>) -> Result<Scopes, AuthenticateError> {
-        Ok(self.bearer(token.clone()).await?.scope())
+        Ok(self.bearer(token.clone(), self.0.clock.now_millis()).await?.scope())
     }
 }
 

@@ -196,7 +196,7 @@ impl Service {
             return Ok(Shown::Parent(Box::new(parent)));
         }
         let verified = self.verify_for_anyone(token.expose()).map_err(AuthenticateError::Token)?;
-        Ok(match self.bearer(verified).await? {
+        Ok(match self.bearer(verified, self.0.clock.now_millis()).await? {
             Bearer::User(principal) => Shown::Parent(Box::new(Parent::of(&principal))),
             Bearer::Thing(thing) => {
                 let parent = Parent::of_access_token(&thing.grantor, &thing.session, &thing.claims);
