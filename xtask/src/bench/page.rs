@@ -55,18 +55,18 @@ What profiles of these rows show, and why some of them are where they are.
 
 - **A token that is known** costs 1,500 instructions beside the 22,000 of any route of the same server: reading the
   `Authorization` header (500), finding the token by a keyed hash, its key and its times (400), its session, the clock and
-  the scopes. Both routes answer 100,000 requests each second and core, so that half a microsecond
-  is a twentieth. A bare axum server takes 14,000 instructions; what it lacks is the request id, the limits, the log lines
-  and the metrics of every route.
+  the scopes. Both routes answer 100,000 requests each second and core, so that half a microsecond is a twentieth. A bare
+  axum server takes 14,000 instructions; what it lacks is the request id, the limits, the log lines and the metrics of
+  every route.
 - **A new token of a shared secret** takes 1.0 to 1.2 µs more than a known one, about a ninth of a request. By samples
   (perf) 0.35 µs of that are the HMAC: 0.2 SHA-256, 0.15 what AWS-LC copies and prepares for it. 0.25 µs read and check the
   claims, 0.1 allocate and release their strings, 0.1 are base64 and UTF-8, and 0.1 looks for the token, its header and its
   session.
-- **HS256 against the primitive** is for one half the HMAC, for the other the claims and their strings. The slower
-  the signature, the less that counts.
+- **HS256 against the primitive** is for one half the HMAC, for the other the claims and their strings. The slower the
+  signature, the less that counts.
 - **Sign-ins** wait for hashes alone: the threads that hash have 96 to 97 % of all cores, no core is idle, and the rest is
   HTTP, the database and the load itself. With what all cores do at once (note) that leaves 0.94 of cores ÷ time of one hash
-  at best; what is missing below that differs from run to run.
+  at best. Why the hashes within the server take longer still, by 0.06 in that run, is not known.
   The memory of a hash is kept from one to the next, and asked for in large pages (`MADV_HUGEPAGE`), without which it takes
   a fifth to a quarter longer. Where `/sys/kernel/mm/transparent_hugepage/enabled` says `never` it does.
   That helps one hash alone more than several at once, since the cores of this machine share the way to the memory.

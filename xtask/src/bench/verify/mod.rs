@@ -26,15 +26,16 @@ pub(super) fn rows(plan: &Plan) -> Result<Vec<Row>> {
         let mut rates = Contestant::ALL.map(|_| Series::default());
         // The first round warms up: compilers compile, caches fill.
         for round in 0..=rounds {
-            let mut sums = [0.0; Contestant::COMPILED.len()];
+            let (compiled, interpreted) = Contestant::ALL.split_at(Contestant::COMPILED);
+            let mut sums = [0.0; Contestant::COMPILED];
             for _ in 0..turns {
-                for (contestant, sum) in Contestant::COMPILED.into_iter().zip(&mut sums) {
-                    *sum += programs.rate(contestant, algorithm, TURN)?;
+                for (contestant, sum) in compiled.iter().zip(&mut sums) {
+                    *sum += programs.rate(*contestant, algorithm, TURN)?;
                 }
             }
             let mut measured = sums.map(|sum| sum / f64::from(turns)).to_vec();
-            for contestant in Contestant::INTERPRETED {
-                measured.push(programs.rate(contestant, algorithm, TURN * turns)?);
+            for contestant in interpreted {
+                measured.push(programs.rate(*contestant, algorithm, TURN * turns)?);
             }
             if round > 0 {
                 rates.iter_mut().zip(measured).for_each(|(rates, rate)| rates.0.push(rate));
