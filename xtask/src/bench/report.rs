@@ -83,7 +83,7 @@ impl Row {
             return Series::default();
         }
         if self.ours.0.len() == self.theirs.0.len() {
-            return Series(self.ours.0.iter().zip(&self.theirs.0).map(|(ours, theirs)| ours / theirs).collect());
+            return self.ours.over(&self.theirs);
         }
         Series(vec![self.ours.median() / self.theirs.median()])
     }
@@ -124,6 +124,11 @@ impl Series {
     /// Whether nothing was measured.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Its figures ÷ those of the same rounds of another.
+    pub(crate) fn over(&self, other: &Self) -> Self {
+        self.0.iter().zip(&other.0).map(|(figure, other)| figure / other).collect()
     }
 
     /// The middle one, or the mean of the two in the middle; not a number if there is none.

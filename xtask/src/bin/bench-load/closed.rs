@@ -101,22 +101,34 @@ pub(crate) fn repeat(mut request: impl FnMut() -> Result<(), Refused>, end: Inst
     seen
 }
 
-/// The rate between the first and the last answer in the time that counts, during all of which every connection was
-/// busy.
+/// The rate in the time that counts, during all of which every connection was busy.
 fn report(seen: &[Seen], warm: Instant, end: Instant) -> Result<Value, Refused> {
-    let mut answered: Vec<Instant> = seen.iter().flat_map(|seen| seen.answered.iter().copied()).collect();
-    answered.retain(|time| (warm..end).contains(time));
-    answered.sort_unstable();
+    let counted = seen.iter().flat_map(|seen| &seen.answered).filter(|time| (warm..end).contains(*time));
+    let mut answered: Vec<f64> = counted.map(|time| (*time - warm).as_secs_f64()).collect();
+    answered.sort_by(f64::total_cmp);
     let refused: Vec<&Refused> = seen.iter().flat_map(|seen| &seen.refused).collect();
-    let (Some(first), Some(last)) = (answered.first(), answered.last()) else {
-        return Err(format!("nothing was answered in time; refused: {refused:?}"));
-    };
+    if answered.len() < 2 {
+        return Err(format!("less than two were answered in time; refused: {refused:?}"));
+    }
     Ok(json!({
-        "per_second": (answered.len() - 1) as f64 / (*last - *first).as_secs_f64(),
+        "per_second": per_second(&answered),
         "answered": answered.len(),
         "refused": refused.len(),
         "first_refusal": refused.first(),
     }))
+}
+
+/// How fast the number of answers grows: the slope of the line through all of them (least squares), for these times in
+/// order. Where answers come two at a time, as from two cores, first and last ones alone would say more than there were.
+fn per_second(times: &[f64]) -> f64 {
+    let count = times.len() as f64;
+    let mean = times.iter().sum::<f64>() / count;
+    let (mut together, mut apart) = (0.0, 0.0);
+    for (number, time) in times.iter().enumerate() {
+        together += (time - mean) * (number as f64 - (count - 1.0) / 2.0);
+        apart += (time - mean).powi(2);
+    }
+    together / apart
 }
 
 impl Seen {
@@ -128,5 +140,19 @@ impl Seen {
     /// Those that were not.
     pub(crate) fn refused(&self) -> &[Refused] {
         &self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::per_second;
+
+    #[test]
+    fn answers_in_pairs_are_as_many_as_answers_in_turns() {
+        let in_turns: Vec<f64> = (0..20).map(|number| f64::from(number) * 0.5).collect();
+        let in_pairs: Vec<f64> = (0..20).map(|number| f64::from(number / 2)).collect();
+        for times in [in_turns, in_pairs] {
+            assert!((per_second(&times) - 2.0).abs() < 1e-9, "{}", per_second(&times));
+        }
     }
 }
