@@ -100,8 +100,7 @@ impl Part {
             }
             Self::Test => cargo.args(["test", "--workspace", "--all-features", "--"]).args(arguments),
             Self::Faults => {
-                let mut tests = Command::new(tests_of(SERVER)?);
-                tests.current_dir(process::root().join(SERVER)).envs(servers);
+                let mut tests = server_tests(servers)?;
                 tests.args([FAULTS, "--test-threads", "1"]).args(arguments);
                 return Ok(tests);
             }
@@ -127,6 +126,20 @@ pub(crate) fn setup() -> Result<()> {
     debian::ensure("The test suite", TOOLS)?;
     postgres::ensure("The test suite")?;
     packages::ensure("The test suite")
+}
+
+/// The tests of the server, on another build of it.
+pub(crate) fn test_server(program: &Path) -> Result<()> {
+    setup()?;
+    let cluster = Cluster::start("The test suite", Durability::Forgetful)?;
+    let mut tests = server_tests(cluster.variables().into())?;
+    process::run(tests.env("MAPAE_TEST_PROGRAM", program).args(["--quiet", "--skip", FAULTS]))
+}
+
+fn server_tests(servers: Vec<(&str, String)>) -> Result<Command> {
+    let mut tests = Command::new(tests_of(SERVER)?);
+    tests.current_dir(process::root().join(SERVER)).envs(servers);
+    Ok(tests)
 }
 
 /// The program that the tests of a crate in this directory were built into; built exactly as the part `test` builds it.

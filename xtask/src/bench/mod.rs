@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
+use crate::bar;
 use crate::process::{self, Stopwatch, cargo, line, root, target_directory};
 use cores::Cores;
 use plan::Plan;
@@ -43,7 +44,7 @@ const PROGRAMS: [&str; 7] =
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Fewer and shorter rounds, and no million accounts: under 3 minutes once everything is built
+    /// Fewer and shorter rounds, no tests and no million accounts: under 3 minutes once everything is built
     #[arg(long)]
     quick: bool,
     /// Measure only these rows (may be repeated); their figures take their places among those of the last run, if that
@@ -58,6 +59,8 @@ pub(crate) struct Options {
 /// Rows that are measured together.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Group {
+    /// No rows: the tests of the server, on the very binary that is measured; not in a quick run
+    Tests,
     /// GET /users/me against an unprotected route, a bare server and FastAPI
     UsersMe,
     /// The same with every token new
@@ -79,6 +82,12 @@ enum Group {
 impl Group {
     fn rows(self, plan: &Plan) -> Result<Vec<Row>> {
         match self {
+            Self::Tests => {
+                if !plan.quick {
+                    bar::test_server(&plan.program("mapae"))?;
+                }
+                Ok(Vec::new())
+            }
             Self::UsersMe => protected_route::warm(plan),
             Self::NewTokens => protected_route::new_tokens(plan),
             Self::Verify => verify::rows(plan),
@@ -116,6 +125,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         measured.iter().for_each(print);
         println!("    {name} took {stopwatch}");
         rows.extend(measured);
+    }
+    if rows.is_empty() {
+        return Ok(());
     }
     let report =
         Report { quick: options.quick, machine: machine::machine(&plan), versions: machine::versions(&plan)?, rows };

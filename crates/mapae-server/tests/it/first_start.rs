@@ -10,7 +10,7 @@ use std::process::Command;
 use sea_orm::{ConnectionTrait, Database};
 
 use crate::server::{PASSWORD, Server};
-use crate::support::{Ended, GOOD_KEY, Home, OTHER_KEY};
+use crate::support::{Ended, GOOD_KEY, Home, OTHER_KEY, program};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).mode() & 0o777
@@ -94,8 +94,7 @@ async fn the_command_for_the_first_administrator_finds_the_same_database() {
     let server = Server::start_with(&home, &["--data-dir", "my data", "--config", "m.toml"], &[]);
     let command = server.listening["make_administrator"].as_str().expect("a command").to_owned();
     assert_eq!(command, "mapae user add NAME --admin --config m.toml --data-dir 'my data'");
-    let script =
-        format!("{} --password-stdin", command.replace("mapae ", &format!("{} ", env!("CARGO_BIN_EXE_mapae"))));
+    let script = format!("{} --password-stdin", command.replace("mapae ", &format!("{} ", program().display())));
     let added = Command::new("sh")
         .args(["-c", &format!("echo '{PASSWORD}' | {}", script.replace("NAME", "ada"))])
         .current_dir(home.path())

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::server::{BASE_URL, PASSWORD, Server};
 use crate::sides::{Place, Side, on_both_engines};
-use crate::support::{Ended, Home};
+use crate::support::{Ended, Home, program};
 use crate::walks::blocks;
 
 const OTHER: &str = "seven purple elephants dancing";
@@ -187,8 +187,8 @@ async fn the_walk_of_the_book() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/shared-table.md");
     let blocks = blocks(&std::fs::read_to_string(page).expect("the page"));
     let [before, after] = blocks.as_slice() else { panic!("{blocks:?}") };
-    let binary = Path::new(env!("CARGO_BIN_EXE_mapae")).parent().expect("a directory");
-    let path = format!("{}:{}", binary.display(), std::env::var("PATH").expect("PATH"));
+    let program = program();
+    let path = format!("{}:{}", program.parent().expect("a directory").display(), std::env::var("PATH").expect("PATH"));
     let run = |block: &str| {
         let mut bash = Command::new("bash");
         bash.args(["-c", &format!("set -euo pipefail\n{block}")]).current_dir(home.path());

@@ -1,7 +1,7 @@
 //! Runs `mapae` in a directory of its own.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -22,6 +22,11 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+/// What is tested: the program that was built with the tests, unless the variable names another build of it.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("MAPAE_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_mapae").into()).into()
+}
+
 impl Home {
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary directory"))
@@ -38,7 +43,7 @@ impl Home {
     }
 
     pub(crate) fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mapae"));
+        let mut command = Command::new(program());
         command
             .args(arguments)
             .env_clear()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::server::{BASE_URL, Server};
-use crate::support::Home;
+use crate::support::{Home, program};
 
 /// The address in the texts.
 const WRITTEN: &str = "http://127.0.0.1:8080";
@@ -58,8 +58,8 @@ fn walk_in(home: &Home, page: &str) -> String {
     let blocks = blocks(&text);
     assert!(!blocks.is_empty(), "{page} has no walk");
     let script = format!("set -euo pipefail\n{}", blocks.join("\n")).replace(WRITTEN, &server.url);
-    let binary = Path::new(env!("CARGO_BIN_EXE_mapae")).parent().expect("a directory");
-    let path = format!("{}:{}", binary.display(), std::env::var("PATH").expect("PATH"));
+    let program = program();
+    let path = format!("{}:{}", program.parent().expect("a directory").display(), std::env::var("PATH").expect("PATH"));
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(home.path())
