@@ -68,10 +68,11 @@ What profiles of these rows show, and why some of them are where they are.
   signature, the less that counts.
 - **Sign-ins** are as many as the bare hash does with all cores at once, within a few hundredths: the threads that hash
   have 96 to 97 % of all cores, and the rest is HTTP, the database and the load itself. All cores at once do less than
-  cores ÷ time of one hash (note), 0.86 to 0.96 of it from run to run, and no server can do more. It is not for the want of
-  memory, since a hash that stays within a core's own cache loses as much. The two cores of this virtual machine are
-  hardware threads which at times share the arithmetic of one core: a loop of eight independent multiplications, without
-  any memory, did 0.87 as much on both as twice on one (0.71 to 1.0), one of multiplications that wait for each other 1.0.
+  cores ÷ time of one hash (note), 0.86 to 0.96 of it from run to run, and no server that hashes so can do more. The memory
+  that they share is the smaller part of it: a hash that stays within a core's own cache loses nearly as much. The two
+  cores of this virtual machine are hardware threads which at times share the arithmetic of one core: a loop of eight
+  independent multiplications, without any memory, did 0.87 as much on both as twice on one (0.71 to 1.0 for half of the
+  rounds), one of multiplications that wait for each other 1.0.
   One hash at a time, its lanes on both cores, was tried: 0.93 to 0.98 of two at once. The memory of a hash is kept from
   one to the next, and asked for in large pages (`MADV_HUGEPAGE`), without which it takes a fifth to a quarter longer. Where
   `/sys/kernel/mm/transparent_hugepage/enabled` says `never` it does.
