@@ -23,7 +23,7 @@ mod verify;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::bar;
@@ -79,15 +79,25 @@ enum Group {
     Scale,
 }
 
+impl Options {
+    /// What was asked for, in its order.
+    fn groups(&self) -> Result<Vec<Group>> {
+        if let Some(long) = self.only.iter().find(|group| self.quick && group.is_long()) {
+            let name = long.name();
+            bail!("{name} is not part of a quick run. To run it: cargo xtask bench --only {name}");
+        }
+        let asked = |group: &Group| match self.only.as_slice() {
+            [] => !(self.quick && group.is_long()),
+            only => only.contains(group),
+        };
+        Ok(Group::value_variants().iter().copied().filter(asked).collect())
+    }
+}
+
 impl Group {
     fn rows(self, plan: &Plan) -> Result<Vec<Row>> {
         match self {
-            Self::Tests => {
-                if !plan.quick {
-                    bar::test_server(&plan.program("mapae"))?;
-                }
-                Ok(Vec::new())
-            }
+            Self::Tests => bar::test_server(&plan.program("mapae")).map(|()| Vec::new()),
             Self::UsersMe => protected_route::warm(plan),
             Self::NewTokens => protected_route::new_tokens(plan),
             Self::Verify => verify::rows(plan),
@@ -99,6 +109,11 @@ impl Group {
         }
     }
 
+    /// Whether it takes too long for a quick run.
+    fn is_long(self) -> bool {
+        matches!(self, Self::Tests | Self::Scale)
+    }
+
     fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
@@ -107,6 +122,7 @@ impl Group {
 /// Builds, measures, prints and writes.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let stopwatch = Stopwatch::start();
+    let groups = options.groups()?;
     // Before it is written over.
     let earlier = options.compare.as_deref().map(Report::read).transpose()?;
     opponents::ensure()?;
@@ -114,7 +130,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let plan = Plan { quick: options.quick, cores: Cores::pick(), target: target_directory()? };
     println!("==> measure: {}", plan.cores);
 
-    let groups = Group::value_variants().iter().filter(|one| options.only.is_empty() || options.only.contains(one));
     let mut rows = Vec::new();
     for group in groups {
         let (name, stopwatch) = (group.name(), Stopwatch::start());
@@ -185,4 +200,25 @@ fn write(report: Report, is_part: bool) -> Result<()> {
     std::fs::write(page_file, page::page(&report)).context(PAGE)?;
     println!("    written: {PAGE}, {JSON}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Group, Options};
+
+    fn groups(quick: bool, only: &[Group]) -> Option<Vec<String>> {
+        let options = Options { quick, only: only.to_vec(), compare: None };
+        options.groups().ok().map(|groups| groups.into_iter().map(Group::name).collect())
+    }
+
+    #[test]
+    fn what_takes_long_is_never_left_out_unsaid() {
+        let all = groups(false, &[]).unwrap();
+        assert_eq!((all.first().unwrap().as_str(), all.last().unwrap().as_str()), ("tests", "scale"));
+        assert_eq!(groups(true, &[]).unwrap(), all[1..all.len() - 1]);
+        assert_eq!(groups(false, &[Group::Tests]).unwrap(), ["tests"]);
+        assert_eq!(groups(true, &[Group::Flood]).unwrap(), ["flood"]);
+        assert_eq!(groups(true, &[Group::Flood, Group::Tests]), None);
+        assert_eq!(groups(true, &[Group::Scale]), None);
+    }
 }
